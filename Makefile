@@ -184,6 +184,15 @@ server-wheel: $(INSTALLED) ## Build the wheel of the server and the exporter, wi
 server-wheel-check: server-wheel $(BUNDLE)/manifest.json ## Install that wheel into an empty environment, serve and search
 	$(PYTHON) -m tools.server_wheel_check --python $(PYTHON3) --wheel dist/chaja_server-*.whl --bundle $(BUNDLE)
 
+.PHONY: loadtest-wheel
+loadtest-wheel: $(INSTALLED) ## Build the wheel of the load tester
+	rm -f dist/chaja_loadtest-*
+	PIP_CONSTRAINT=$(CURDIR)/constraints.txt $(PYTHON) -m build --wheel --outdir dist deploy/loadtest_wheel
+
+.PHONY: loadtest-wheel-check
+loadtest-wheel-check: loadtest-wheel $(BUNDLE)/manifest.json ## Install that wheel into an empty environment, and load a server
+	$(PYTHON) -m tools.loadtest_wheel_check --python $(PYTHON3) --wheel dist/chaja_loadtest-*.whl --bundle $(BUNDLE)
+
 .PHONY: promtool
 promtool: build/tools/usr/bin/promtool ## Extract promtool from Debian's package, for the tests that use it
 

@@ -8,12 +8,13 @@ import sys
 from chaja import __version__
 from loadtest.commands import attack, compare, plot, report, slo
 from loadtest.errors import ExitCode, LoadtestError
+from loadtest.programs import ERROR, PROGRAM
 
 
 def main() -> int:
     """Runs a command; returns the exit code (see `loadtest.errors.ExitCode`)."""
     parser = argparse.ArgumentParser(
-        prog="python -m loadtest",
+        prog=PROGRAM,
         description="Measures a gRPC server as its callers see it: latency from the planned send, in an open loop.",
         allow_abbrev=False,
     )
@@ -30,7 +31,7 @@ def main() -> int:
         finally:  # `--help` raises SystemExit.
             sys.stdout.flush()
     except LoadtestError as error:
-        print(f"loadtest: error: {error}", file=sys.stderr)
+        print(f"{ERROR}: {error}", file=sys.stderr)
         return int(error.exit_code)
     except KeyboardInterrupt:
         return int(ExitCode.INTERRUPTED)

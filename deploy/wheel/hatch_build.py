@@ -20,7 +20,7 @@ from hatchling.metadata.plugin.interface import MetadataHookInterface
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY))
 
-from deploy.wheel.sources import write_packages  # noqa: E402
+from deploy.wheel.sources import SERVER_WHEEL, requirements, write_packages  # noqa: E402
 from server.encoding.native.build import GLIBC, compile_library  # noqa: E402
 
 LIBRARY = "chaja_server/encoding/native/compiled/libencoder.so"
@@ -40,7 +40,7 @@ class Dependencies(MetadataHookInterface):
 
     def update(self, metadata: dict[str, Any]) -> None:
         """Sets the dependencies and the extras."""
-        metadata["dependencies"] = [*CHECKOUT["project"]["dependencies"], *group("server")]
+        metadata["dependencies"] = requirements(REPOSITORY, group="server")
         metadata["optional-dependencies"] = {extra: group(extra) for extra in ("export", "tune", "otel")}
 
 
@@ -57,7 +57,7 @@ class Packages(BuildHookInterface[Any]):
             raise SystemExit("error: chaja-server cannot be editable: run python -m server in the checkout")
         self._folder = tempfile.TemporaryDirectory()
         packages = Path(self._folder.name)
-        write_packages(REPOSITORY, packages)
+        write_packages(REPOSITORY, packages, SERVER_WHEEL)
         if HAS_NATIVE_ENCODER:
             library = packages / LIBRARY
             library.parent.mkdir()

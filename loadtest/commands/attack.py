@@ -30,13 +30,13 @@ LATE, MISSED_WHEN_LATE = TOLERABLE = ("late", "missed-when-late")
 
 EXAMPLES = r"""examples:
   send 50 searches a second for 30 s and print the report:
-    python -m loadtest attack localhost:50051 --queries sample/queries.jsonl --unique --rate 50 --duration 30s
+    %(prog)s localhost:50051 --queries sample/queries.jsonl --unique --rate 50 --duration 30s
   fail a CI job (exit code 99) if the tail latency is too high:
-    … --assert 'p99<50ms' --assert 'errors<0.1%'
+    … --assert 'p99<50ms' --assert 'errors<0.1%%'
   keep 16 calls in flight and compare each answer with the reference answer:
-    python -m loadtest attack localhost:50051 --queries sample/queries.jsonl --in-flight 16 --count 5000 --check-answers
+    %(prog)s localhost:50051 --queries sample/queries.jsonl --in-flight 16 --count 5000 --check-answers
   call a method of another server:
-    python -m loadtest attack localhost:9000 --call shop.Orders/Get --data '{"id": "{{number}}"}' \
+    %(prog)s localhost:9000 --call shop.Orders/Get --data '{"id": "{{number}}"}' \
         --rate 100 --duration 10s
 
 exit codes:

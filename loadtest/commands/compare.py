@@ -9,6 +9,7 @@ from pathlib import Path
 
 from loadtest.analysis.compare import LEAST_REPEATS, Comparison, Row, compare
 from loadtest.errors import ExitCode, UsageError
+from loadtest.programs import PROGRAM
 from loadtest.reports.tables import Table
 from loadtest.reports.text import markdown_table, text_table
 
@@ -21,7 +22,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "compare",
         help="compare two runs and separate differences from noise",
         description="Compares two results files, or two folders of repeats.",
-        epilog="example: python -m loadtest compare before/ after/ --max-regression 5%",
+        epilog=f"example: {PROGRAM} compare before/ after/ --max-regression 5%",
         allow_abbrev=False,
     )
     parser.set_defaults(run=run)

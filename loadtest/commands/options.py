@@ -7,7 +7,6 @@ import math
 import os
 import re
 import shlex
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from loadtest.addresses import FORMS
 from loadtest.analysis.objective import Objective
 from loadtest.errors import UsageError
 from loadtest.plan import Call, Plan
+from loadtest.programs import PROGRAM
 from loadtest.reference import get_reference_answers
 from loadtest.requests.answer import AnswerReader
 from loadtest.requests.answer_errors import NONE, check_paths
@@ -272,7 +272,7 @@ def command_line(arguments: list[str]) -> str:
         secret = flag in SECRET_FLAGS
         shown.append(SECRET if hide else f"{flag}={SECRET}" if secret and equals else argument)
         hide = secret and not equals
-    return shlex.join([Path(sys.executable).name, "-m", "loadtest", *shown])
+    return f"{PROGRAM} {shlex.join(shown)}"
 
 
 def check_measurable(objectives: Sequence[Objective], options: argparse.Namespace) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from loadtest.analysis.summary import summarize
 from loadtest.commands.report import write
 from loadtest.errors import ExitCode
+from loadtest.programs import PROGRAM
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -16,7 +17,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "plot",
         help="draw several results files into one page of charts",
         description="Draws latency over time, percentiles and throughput, one colour per results file.",
-        epilog="example: python -m loadtest plot before.bin after.bin --out plot.html",
+        epilog=f"example: {PROGRAM} plot before.bin after.bin --out plot.html",
         allow_abbrev=False,
     )
     parser.set_defaults(run=run)

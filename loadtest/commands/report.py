@@ -11,6 +11,7 @@ from loadtest.analysis.objective import judge_objectives
 from loadtest.analysis.summary import summarize
 from loadtest.commands.attack import add_assertion_options, exit_code, objectives_of
 from loadtest.errors import ExitCode, UsageError
+from loadtest.programs import PROGRAM
 from loadtest.reports.csv import requests_csv, timeline_csv
 from loadtest.reports.json import json_report
 from loadtest.reports.text import markdown_report, text_report
@@ -25,7 +26,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "report",
         help="turn results files into text, Markdown, JSON, CSV or HTML charts",
         description="Reports on one or more results files. Runs that overlap in time add up; others count as repeats.",
-        epilog="example: python -m loadtest report results.bin --format html --out report.html",
+        epilog=f"example: {PROGRAM} report results.bin --format html --out report.html",
         allow_abbrev=False,
     )
     parser.set_defaults(run=run)

@@ -22,6 +22,7 @@ from loadtest.commands.options import (
 )
 from loadtest.commands.report import write
 from loadtest.errors import ExitCode, UsageError
+from loadtest.programs import PROGRAM
 from loadtest.progress import TerminalProgress
 from loadtest.reports.slo import answer_notes, answer_object, trial_cells, trials_table
 from loadtest.reports.text import text_table
@@ -35,7 +36,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "slo",
         help="find the highest rate that meets objectives",
         description="Doubles the rate until an objective is missed, then bisects and confirms the result.",
-        epilog="example: python -m loadtest slo localhost:50051 --queries sample/queries.jsonl --unique "
+        epilog=f"example: {PROGRAM} slo localhost:50051 --queries sample/queries.jsonl --unique "
         "--objective 'p99<50ms' --objective 'errors<0.1%'",
         allow_abbrev=False,
     )

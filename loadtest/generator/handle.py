@@ -26,7 +26,7 @@ class WorkerHandle:
         self._deliver = deliver
         # Not multiprocessing: it would run the main module of a program that uses this package as a library.
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "loadtest.generator.worker", str(number)],
+            [sys.executable, "-m", f"{__package__}.worker", str(number)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             process_group=0,  # Only the coordinator gets Ctrl-C or a SIGTERM to the group; it stops the workers.

@@ -19,14 +19,14 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 
-import chaja.v1
+from chaja import v1
 from loadtest.errors import UsageError
 
 
 def chaja_descriptors() -> FileDescriptorSet:
     """Returns every file of `chaja.v1`."""
     files = []
-    for module in pkgutil.iter_modules(chaja.v1.__path__, "chaja.v1."):
+    for module in pkgutil.iter_modules(v1.__path__, f"{v1.__name__}."):
         if module.name.endswith("_pb2"):
             files.append(importlib.import_module(module.name).DESCRIPTOR)
     return _closure(files)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loadtest.errors import ResultsError
+from loadtest.programs import PROGRAM
 from loadtest.results.blocks import MAGIC, CutShort, Kind, read_blocks, seek_header, write_block, write_json
 from loadtest.results.record import DTYPE
 
@@ -156,7 +157,7 @@ def _runs_of(path: Path) -> Iterator[tuple[Run, Iterator[Records]]]:
         except CutShort:
             first = None
         if first is None or first.kind != Kind.HEADER:
-            raise ResultsError(f"{path} is not a results file of python -m loadtest attack")
+            raise ResultsError(f"{path} is not a results file of {PROGRAM} attack")
         following: list[dict[str, Any]] = [first.json()]
 
         def records(run: Run) -> Generator[Records]:

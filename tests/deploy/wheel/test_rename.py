@@ -3,6 +3,7 @@
 import pytest
 
 from deploy.wheel.rename import CannotRename, rename_imports
+from deploy.wheel.sources import LOADTEST_WHEEL, SERVER_WHEEL
 
 
 @pytest.mark.parametrize(
@@ -23,7 +24,7 @@ from deploy.wheel.rename import CannotRename, rename_imports
     ],
 )
 def test_an_import_of_the_checkout_is_renamed(written: str, renamed: str) -> None:
-    assert rename_imports(written) == renamed
+    assert rename_imports(written, SERVER_WHEEL.packages) == renamed
 
 
 @pytest.mark.parametrize(
@@ -35,10 +36,16 @@ def test_an_import_of_the_checkout_is_renamed(written: str, renamed: str) -> Non
     ],
 )
 def test_nothing_else_changes(source: str) -> None:
-    assert rename_imports(source) == source
+    assert rename_imports(source, SERVER_WHEEL.packages) == source
 
 
 @pytest.mark.parametrize("source", ["import os\nimport server.app\n", "pass\nfrom \\\n server import app\n"])
 def test_an_import_that_cannot_be_renamed_is_named(source: str) -> None:
     with pytest.raises(CannotRename, match=r"^line 2: write "):
-        rename_imports(source)
+        rename_imports(source, SERVER_WHEEL.packages)
+
+
+def test_each_wheel_renames_its_own_packages() -> None:
+    source = "from loadtest import plan\nfrom chaja import v1\nfrom server import app\n"
+    renamed = "from chaja_loadtest import plan\nfrom chaja_loadtest._protocol import v1\nfrom server import app\n"
+    assert rename_imports(source, LOADTEST_WHEEL.packages) == renamed

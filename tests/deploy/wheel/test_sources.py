@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.wheel.rename import PACKAGES
-from deploy.wheel.sources import write_packages
+from deploy.wheel.sources import SERVER_WHEEL, write_packages
 from sample.server_process import REPOSITORY
 
 LIBRARIES_OF_THE_EXTRA = ("torch", "transformers", "optimum", "sentence_transformers", "onnx")
@@ -30,7 +29,7 @@ print(*sorted({name.partition(".")[0] for name in sys.modules}))
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with the packages of the wheel."""
     directory = tmp_path_factory.mktemp("packages")
-    write_packages(REPOSITORY, directory)
+    write_packages(REPOSITORY, directory, SERVER_WHEEL)
     return directory
 
 
@@ -63,7 +62,7 @@ def test_the_packages_have_names_of_their_own(packages: Path) -> None:
 def test_every_module_of_the_server_can_be_imported(packages: Path) -> None:
     imported = run(packages, "-c", IMPORT_ALL)
     assert imported.returncode == 0, imported.stderr
-    unwanted = {*PACKAGES, *LIBRARIES_OF_THE_EXTRA} & set(imported.stdout.split())
+    unwanted = {*SERVER_WHEEL.packages, *LIBRARIES_OF_THE_EXTRA} & set(imported.stdout.split())
     assert not unwanted
 
 

@@ -1,0 +1,89 @@
+"""The packages of the wheel `chaja-loadtest`: make loadtest-wheel-check installs the whole wheel."""
+
+import ast
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.wheel.sources import LOADTEST_WHEEL, requirements, write_packages
+from sample.server_process import REPOSITORY
+from tests.loadtest.results_files import record, write_run
+
+IMPORT_ALL = """
+import importlib, pkgutil, sys
+import chaja_loadtest
+for module in pkgutil.walk_packages(chaja_loadtest.__path__, "chaja_loadtest."):
+    importlib.import_module(module.name)
+print(*sorted({name.partition(".")[0] for name in sys.modules}))
+"""
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with the packages of the wheel."""
+    directory = tmp_path_factory.mktemp("packages")
+    write_packages(REPOSITORY, directory, LOADTEST_WHEEL)
+    return directory
+
+
+def run(packages: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs Python where only the packages of the wheel, and the libraries, can be imported."""
+    environment = {**os.environ, "PYTHONPATH": str(packages)}
+    command = [sys.executable, *arguments]
+    return subprocess.run(
+        command, cwd=packages, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def strings(packages: Path) -> Iterator[tuple[Path, str]]:
+    """Yields each string of our modules that is not a docstring, with its path."""
+    for path in packages.rglob("*.py"):
+        if "_pb2" not in path.name:
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+            for node in ast.walk(tree):
+                if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+                    yield path.relative_to(packages), node.value
+
+
+def test_every_module_can_be_imported_without_the_checkout(packages: Path) -> None:
+    assert {path.name for path in packages.iterdir()} == {"chaja_loadtest"}
+    imported = run(packages, "-c", IMPORT_ALL)
+    assert imported.returncode == 0, imported.stderr
+    assert not {*LOADTEST_WHEEL.packages, "server", "torch", "onnxruntime"} & set(imported.stdout.split())
+
+
+@pytest.mark.parametrize("command", [[], ["attack"], ["report"], ["plot"], ["compare"], ["slo"]])
+def test_help_names_the_command_of_the_wheel(packages: Path, command: list[str]) -> None:
+    shown = run(packages, "-m", "chaja_loadtest", *command, "--help").stdout
+    assert shown.startswith(f"usage: {' '.join(['chaja-loadtest', *command])} ")
+    assert "python -m" not in shown
+
+
+def test_results_and_errors_are_those_of_the_checkout(packages: Path, tmp_path: Path) -> None:
+    results = write_run(tmp_path / "results.bin", [record(number / 50) for number in range(500)])
+    report = run(packages, "-m", "chaja_loadtest", "report", str(results), "--format", "html")
+    assert report.returncode == 0, report.stderr
+    assert "<html" in report.stdout
+    failed = run(packages, "-m", "chaja_loadtest", "report", "/dev/null")
+    assert failed.stderr == "chaja-loadtest: error: /dev/null is not a results file of chaja-loadtest attack\n"
+
+
+def test_no_string_names_the_program_or_a_module_as_in_the_checkout(packages: Path) -> None:
+    """`__package__` names modules instead: renaming changes import statements only."""
+
+    def is_of_the_checkout(text: str) -> bool:
+        file = (REPOSITORY / text.replace(".", "/")).with_suffix(".py") if text.startswith("loadtest.") else None
+        return "python -m loadtest" in text or (file is not None and file.is_file())
+
+    assert [path.name for path, text in strings(packages) if is_of_the_checkout(text)] == ["programs.py"]
+
+
+def test_the_wheel_requires_what_the_checkout_requires() -> None:
+    required = requirements(REPOSITORY, group="loadtest")
+    assert any(each.startswith("grpcio>=") for each in required)
+    assert any(each.startswith("plotly>=") for each in required)
