@@ -6,13 +6,14 @@ import inspect
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 from export.quality.gate import threshold_flags
 from loadtest.analysis.objective import DISTRIBUTIONS, FIGURES
 from loadtest.errors import EXIT_CODES
+from loadtest.reports import comparison_json
 from loadtest.reports.json_keys import KEYS
 from loadtest.requests.placeholders import FUNCTIONS
 from loadtest.results.record import COLUMNS
@@ -136,9 +137,9 @@ def columns_table() -> str:
     return "\n".join(lines)
 
 
-def json_keys_table() -> str:
-    """Returns the keys of the load tester's JSON report, in Markdown."""
-    return "\n".join(["| key | meaning |", "|---|---|", *(f"| {keys} | {meaning} |" for keys, meaning in KEYS)])
+def json_keys_table(described: Sequence[tuple[str, str]]) -> str:
+    """Returns keys of the load tester's JSON with their meaning, in Markdown."""
+    return "\n".join(["| key | meaning |", "|---|---|", *(f"| {keys} | {meaning} |" for keys, meaning in described)])
 
 
 def flags_text() -> str:
@@ -172,7 +173,8 @@ DOCUMENTS: dict[Path, dict[str, Callable[[], str]]] = {
         "exit-codes": exit_codes_table,
         "figures": figures_table,
         "functions": functions_table,
-        "json-keys": json_keys_table,
+        "json-keys": partial(json_keys_table, KEYS),
+        "compare-keys": partial(json_keys_table, comparison_json.KEYS),
         "columns": columns_table,
         "flags": flags_text,
     },

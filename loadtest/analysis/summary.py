@@ -83,6 +83,10 @@ class Summary:
         """Successes a second within `within_seconds`."""
         return self.total.goodput / self.seconds if self.seconds else 0.0
 
+    def bytes_rate(self, count: int) -> float:
+        """Returns bytes a second."""
+        return count / self.seconds if self.seconds else 0.0
+
     @property
     def error_share(self) -> float:
         """Share of planned requests that failed, were refused, unanswered or dropped."""

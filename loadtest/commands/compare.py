@@ -10,6 +10,7 @@ from pathlib import Path
 from loadtest.analysis.compare import LEAST_REPEATS, Comparison, Row, compare
 from loadtest.errors import ExitCode, UsageError
 from loadtest.programs import PROGRAM
+from loadtest.reports.comparison_json import comparison_json
 from loadtest.reports.tables import Table
 from loadtest.reports.text import markdown_table, text_table
 
@@ -28,7 +29,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.set_defaults(run=run)
     parser.add_argument("a", type=Path, metavar="A", help="results file, or folder of repeats")
     parser.add_argument("b", type=Path, metavar="B", help="results file or folder to compare with A")
-    parser.add_argument("--format", choices=("text", "markdown"), default="text", help="output format (default: text)")
+    parser.add_argument(
+        "--format", choices=("text", "markdown", "json"), default="text", help="output format (default: text)"
+    )
     parser.add_argument(
         "--max-regression", type=_share, metavar="P%",
         help=f"exit with 99 if B is worse than A by more than this, beyond noise, in one of: {', '.join(JUDGED)}",
@@ -38,21 +41,29 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(options: argparse.Namespace) -> ExitCode:
     """Runs the command."""
     comparison = compare(_files(options.a), _files(options.b))
-    table = comparison_table(comparison)
-    shown = markdown_table(table) if options.format == "markdown" else text_table(table)
-    sys.stdout.write(f"A: {options.a}\nB: {options.b}\n\n{shown}\n")
-    for note in filter(None, [*comparison.notes, comparison.caution]):
-        sys.stdout.write(f"\n{note}\n")
-    if options.max_regression is None:
-        return ExitCode.OK
-    if not comparison.conclusive:
+    limit = options.max_regression
+    worse = [row for row in comparison.rows if row.name in JUDGED and limit is not None and row.worse_by() > limit]
+    judged = "" if limit is None or not comparison.conclusive else _judgement(worse, limit)
+    if options.format == "json":
+        paths = (str(options.a), str(options.b))
+        sys.stdout.write(comparison_json(comparison, paths=paths, max_regression=limit, regressions=worse))
+    else:
+        table = comparison_table(comparison)
+        shown = markdown_table(table) if options.format == "markdown" else text_table(table)
+        sys.stdout.write(f"A: {options.a}\nB: {options.b}\n\n{shown}\n")
+        for note in filter(None, [*comparison.notes, comparison.caution]):
+            sys.stdout.write(f"\n{note}\n")
+        sys.stdout.write(judged)
+    if limit is not None and not comparison.conclusive:
         raise UsageError(f"--max-regression needs at least {LEAST_REPEATS} repeats of each side, in folders")
-    worse = [row for row in comparison.rows if row.name in JUDGED and row.worse_by() > options.max_regression]
-    for row in worse:
-        print(f"regression: {row.name} is worse by at least {row.worse_by():.1%}")
-    if not worse:
-        print(f"no regression by more than {options.max_regression:.1%} in {', '.join(JUDGED)}")
     return ExitCode.ASSERTION if worse else ExitCode.OK
+
+
+def _judgement(worse: list[Row], limit: float) -> str:
+    """Returns the lines that say which figures are worse by more than the limit."""
+    if not worse:
+        return f"no regression by more than {limit:.1%} in {', '.join(JUDGED)}\n"
+    return "".join(f"regression: {row.name} is worse by at least {row.worse_by():.1%}\n" for row in worse)
 
 
 def comparison_table(comparison: Comparison) -> Table:

@@ -14,10 +14,12 @@ from loadtest.errors import ExitCode, UsageError
 from loadtest.programs import PROGRAM
 from loadtest.reports.csv import requests_csv, timeline_csv
 from loadtest.reports.json import json_report
+from loadtest.reports.junit import junit_report
+from loadtest.reports.openmetrics import openmetrics_report
 from loadtest.reports.text import markdown_report, text_report
 from loadtest.results.file import is_results_file
 
-FORMATS = ("text", "markdown", "json", "csv", "requests", "html")
+FORMATS = ("text", "markdown", "json", "csv", "requests", "html", "junit", "openmetrics")
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -33,7 +35,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("results", type=Path, nargs="+", metavar="RESULTS", help="results files; - is standard input")
     parser.add_argument(
         "--format", choices=FORMATS, default="text",
-        help="csv: one line per second; requests: CSV with one line per request (default: text)",
+        help="csv: one line per second; requests: CSV with one line per request; junit: XML with a test case for each "
+        "assertion; openmetrics: the seconds of the run, for Prometheus (default: text)",
     )  # fmt: skip
     parser.add_argument("--out", type=Path, metavar="FILE", help="write to this file instead of standard output")
     add_assertion_options(parser)
@@ -52,6 +55,10 @@ def run(options: argparse.Namespace) -> ExitCode:
             parts = [json_report(summary, verdicts)]
         case "csv":
             parts = [timeline_csv(summary)]
+        case "junit":
+            parts = [junit_report(summary, verdicts)]
+        case "openmetrics":
+            parts = [openmetrics_report(summary)]
         case "requests":
             parts = requests_csv(options.results)
         case "html":

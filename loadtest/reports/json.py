@@ -27,7 +27,7 @@ GENERATOR = (
 
 def json_report(summary: Summary, verdicts: list[Verdict]) -> str:
     """Returns the report as JSON."""
-    return json.dumps(_known(report_object(summary, verdicts)), ensure_ascii=False, indent=2) + "\n"
+    return json.dumps(known(report_object(summary, verdicts)), ensure_ascii=False, indent=2) + "\n"
 
 
 def report_object(summary: Summary, verdicts: list[Verdict]) -> dict[str, Any]:
@@ -57,6 +57,8 @@ def report_object(summary: Summary, verdicts: list[Verdict]) -> dict[str, Any]:
             "achieved": summary.achieved_rate,
             "goodput": summary.goodput_rate,
             "goodput_within_seconds": summary.within_seconds,
+            "request_bytes": summary.bytes_rate(summary.total.request_bytes),
+            "response_bytes": summary.bytes_rate(summary.total.response_bytes),
         },
         "all": _call(summary.total),
         "calls": [_call(call) for call in summary.calls],
@@ -132,10 +134,10 @@ def _distribution(latencies: Latencies) -> dict[str, float]:
     }
 
 
-def _known(value: Any) -> Any:
+def known(value: Any) -> Any:
     """Returns the value with `None` for every NaN: JSON has no NaN."""
     if isinstance(value, dict):
-        return {name: _known(each) for name, each in value.items()}
+        return {name: known(each) for name, each in value.items()}
     if isinstance(value, list):
-        return [_known(each) for each in value]
+        return [known(each) for each in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

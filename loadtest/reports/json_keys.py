@@ -10,7 +10,10 @@ KEYS: tuple[tuple[str, str], ...] = (
         "`planned`, `sent`, `ok`, `goodput`, `refused`, `unanswered` when the run ended, `dropped`, `late`, `warm_up`, "
         "and `error_share`, the share of planned requests that did not succeed",
     ),
-    ("`rates`", "`offered`, `sent`, `achieved`, `goodput`, and `goodput_within_seconds`"),
+    (
+        "`rates`",
+        "`offered`, `sent`, `achieved`, `goodput`, `goodput_within_seconds`, `request_bytes`, `response_bytes`",
+    ),
     (
         "`all`, `calls`",
         "all requests, and those of each call of the mix: `name`, `sent`, `goodput`, `failed_answers` (OK answers that "

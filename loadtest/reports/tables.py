@@ -170,6 +170,13 @@ def requests_table(summary: Summary) -> Table:
         row(f"goodput (within {summary.within_seconds * 1e3:g} ms)", summary.total.goodput, summary.goodput_rate),
         ("late sends", f"{summary.late:,}", "-"),
         ("dropped", f"{summary.dropped:,}", "-"),
+        *(
+            (name, f"{count:,}", f"{summary.bytes_rate(count):,.0f}")
+            for name, count in (
+                ("bytes of requests", summary.total.request_bytes),
+                ("bytes of answers", summary.total.response_bytes),
+            )
+        ),
     ]
     return Table(f"Requests in {summary.seconds:.1f} s", ("", "count", "a second"), rows)
 

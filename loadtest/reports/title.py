@@ -11,13 +11,21 @@ MOST_NAMES = 3
 
 def title_of(runs: Sequence[Run]) -> str:
     """Returns a title such as `chaja.v1.SearchService/Search on localhost:50051, 2026-11-30 20:54:40 UTC`."""
-    plans = [run.header["plan"] for run in runs]
-    methods = _listed([str(call["method"]) for plan in plans for call in plan["calls"]])
-    targets = _listed([str(plan["target"]["address"]) for plan in plans if "target" in plan])
+    methods, targets = methods_of(runs), targets_of(runs)
     times = sorted(datetime.fromtimestamp(run.header["started"], tz=UTC) for run in runs)
     said = f"{methods} on {targets}" if targets else methods
     until = f" to {times[-1]:%Y-%m-%d %H:%M:%S}" if len(times) > 1 and times[-1] != times[0] else ""
     return f"{said}, {times[0]:%Y-%m-%d %H:%M:%S}{until} UTC" + (f", {len(runs)} runs" if len(runs) > 1 else "")
+
+
+def methods_of(runs: Sequence[Run]) -> str:
+    """Returns the methods that runs call."""
+    return _listed([str(call["method"]) for run in runs for call in run.header["plan"]["calls"]])
+
+
+def targets_of(runs: Sequence[Run]) -> str:
+    """Returns the addresses of the servers of runs."""
+    return _listed([str(run.header["plan"]["target"]["address"]) for run in runs if "target" in run.header["plan"]])
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ import pytest
 
 import chaja
 from chaja.v1 import SearchRequest
-from deploy.wheel.sources import FOLDERS
+from deploy.wheel.sources import SERVER_WHEEL
 from sample.server_process import REPOSITORY, running_server
 from tests.conftest import SAMPLE_CATALOGUE
 from tests.deploy.image.building import Image, build
@@ -147,7 +147,7 @@ def test_the_wheel_of_the_image_is_the_same_as_that_of_the_checkout(image: Image
     """The same sources give the same bytes, in another folder and with other modification times."""
     (built,) = image.root.parent.glob("build/wheel/*.whl")
     wheel = REPOSITORY / "dist" / built.name
-    paths = [path for folder in FOLDERS for path in (REPOSITORY / folder).rglob("*.*")]
+    paths = [path for folder in SERVER_WHEEL.folders for path in (REPOSITORY / folder).rglob("*.*")]
     newest = max(path.stat().st_mtime for path in paths if CONTEXT.includes(path.relative_to(REPOSITORY)))
     skip_without(wheel.exists() and wheel.stat().st_mtime > newest, f"{wheel} is missing or old: make server-wheel")
     assert wheel.read_bytes() == built.read_bytes()

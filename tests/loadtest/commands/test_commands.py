@@ -1,4 +1,5 @@
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -27,7 +28,7 @@ def results(tmp_path: Path) -> Path:
     return write_run(tmp_path / "run.bin", packed, reports=[vitals(seconds=10.0)])
 
 
-@pytest.mark.parametrize("layout", ["text", "markdown", "json", "csv", "requests", "html"])
+@pytest.mark.parametrize("layout", ["text", "markdown", "json", "csv", "requests", "html", "junit", "openmetrics"])
 def test_every_format_can_be_written_to_a_file(
     monkeypatch: pytest.MonkeyPatch, results: Path, tmp_path: Path, layout: str
 ) -> None:
@@ -80,6 +81,10 @@ def test_a_regression_beyond_noise_exits_with_99(
     assert run(monkeypatch, "compare", faster, slower, "--max-regression", "5%") == ExitCode.ASSERTION
     assert "regression: latency p50 is worse by" in capsys.readouterr().out
     assert run(monkeypatch, "compare", slower, faster, "--max-regression", "5%") == ExitCode.OK
+    capsys.readouterr()
+    as_json = ("--max-regression", "5%", "--format", "json")
+    assert run(monkeypatch, "compare", faster, slower, *as_json) == ExitCode.ASSERTION
+    assert "latency p50" in json.loads(capsys.readouterr().out)["regressions"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,51 @@
+"""The verdicts of a run as JUnit XML, which CI systems show as test results.
+
+Each assertion is a test case. So is the generator: if it was saturated, the assertions judge it more than the server.
+"""
+
+import re
+from collections.abc import Sequence
+from xml.etree import ElementTree as ET
+
+from loadtest.analysis.objective import Verdict
+from loadtest.analysis.summary import Summary
+from loadtest.reports.tables import verdict
+from loadtest.reports.title import title_of
+
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that XML 1.0 cannot contain."""
+
+
+def junit_report(summary: Summary, verdicts: Sequence[Verdict]) -> str:
+    """Returns the verdicts as an XML document of one test suite."""
+    title = title_of(summary.runs)
+    suite = ET.Element("testsuite", name=_xml(title), time=f"{summary.seconds:.3f}")
+    for each in verdicts:
+        case = _case(suite, title, each.objective.text)
+        if not each.met:
+            _note(case, "failure", f"{each.objective.text} was not met: {each.written}")
+    generator = _case(suite, title, "the generator kept to its plan")
+    if summary.generator.saturated or not summary.total.sent:
+        _note(generator, "failure", verdict(summary))
+    complete = _case(suite, title, "the run is complete")
+    if summary.partial:
+        _note(complete, "error", "; ".join(summary.partial))
+    for kind, attribute in (("failure", "failures"), ("error", "errors")):
+        suite.set(attribute, str(len(suite.findall(f"testcase/{kind}"))))
+    suite.set("tests", str(len(suite)))
+    suites = ET.Element("testsuites")
+    suites.append(suite)
+    ET.indent(suites)
+    return ET.tostring(suites, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _case(suite: ET.Element, title: str, name: str) -> ET.Element:
+    return ET.SubElement(suite, "testcase", classname=_xml(title), name=_xml(name))
+
+
+def _note(case: ET.Element, kind: str, message: str) -> None:
+    ET.SubElement(case, kind, message=_xml(message)).text = _xml(message)
+
+
+def _xml(text: str) -> str:
+    return _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text)
