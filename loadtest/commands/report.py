@@ -9,7 +9,7 @@ from pathlib import Path
 
 from loadtest.analysis.objective import judge_objectives
 from loadtest.analysis.summary import summarize
-from loadtest.commands.attack import add_assertion_options, exit_code, objectives_of
+from loadtest.commands.attack import TOLERABLE, add_assertion_options, exit_code, objectives_of
 from loadtest.errors import ExitCode, UsageError
 from loadtest.programs import PROGRAM
 from loadtest.reports.csv import requests_csv, timeline_csv
@@ -56,7 +56,8 @@ def run(options: argparse.Namespace) -> ExitCode:
         case "csv":
             parts = [timeline_csv(summary)]
         case "junit":
-            parts = [junit_report(summary, verdicts)]
+            late, missed = (tolerable not in options.tolerate for tolerable in TOLERABLE)
+            parts = [junit_report(summary, verdicts, late_fails=late, missed_when_late_fails=missed)]
         case "openmetrics":
             parts = [openmetrics_report(summary)]
         case "requests":

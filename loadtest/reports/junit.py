@@ -16,21 +16,31 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML 1.0 cannot contain."""
 
 
-def junit_report(summary: Summary, verdicts: Sequence[Verdict]) -> str:
-    """Returns the verdicts as an XML document of one test suite."""
+def junit_report(
+    summary: Summary, verdicts: Sequence[Verdict], *, late_fails: bool = True, missed_when_late_fails: bool = True
+) -> str:
+    """Returns the verdicts as an XML document of one test suite.
+
+    Args:
+        summary: The run.
+        verdicts: The verdicts on its assertions.
+        late_fails: Whether a saturated generator is a failure; otherwise its test case is skipped.
+        missed_when_late_fails: Whether an assertion that was missed with a saturated generator is a failure.
+    """
     title = title_of(summary.runs)
     suite = ET.Element("testsuite", name=_xml(title), time=f"{summary.seconds:.3f}")
     for each in verdicts:
         case = _case(suite, title, each.objective.text)
         if not each.met:
-            _note(case, "failure", f"{each.objective.text} was not met: {each.written}")
+            fails = missed_when_late_fails or not summary.generator.saturated
+            _note(case, "failure" if fails else "skipped", f"{each.objective.text} was not met: {each.written}")
     generator = _case(suite, title, "the generator kept to its plan")
-    if summary.generator.saturated or not summary.total.sent:
-        _note(generator, "failure", verdict(summary))
+    if summary.generator.saturated:
+        _note(generator, "failure" if late_fails else "skipped", verdict(summary))
     complete = _case(suite, title, "the run is complete")
-    if summary.partial:
-        _note(complete, "error", "; ".join(summary.partial))
-    for kind, attribute in (("failure", "failures"), ("error", "errors")):
+    if summary.partial or not summary.total.ok.count:
+        _note(complete, "error", "; ".join(summary.partial) or "not one call succeeded")
+    for kind, attribute in (("failure", "failures"), ("error", "errors"), ("skipped", "skipped")):
         suite.set(attribute, str(len(suite.findall(f"testcase/{kind}"))))
     suite.set("tests", str(len(suite)))
     suites = ET.Element("testsuites")

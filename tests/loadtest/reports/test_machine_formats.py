@@ -39,9 +39,9 @@ def run(tmp_path: Path) -> Path:
     )
 
 
-def junit(summary: Summary, *objectives: str) -> ET.Element:
+def junit(summary: Summary, *objectives: str, **options: bool) -> ET.Element:
     verdicts = judge_objectives([parse_objective(text) for text in objectives], summary)
-    [suite] = ET.fromstring(junit_report(summary, verdicts))  # noqa: S314  our own document
+    [suite] = ET.fromstring(junit_report(summary, verdicts, **options))  # noqa: S314  our own document
     return suite
 
 
@@ -82,6 +82,20 @@ def series(report: str) -> dict[str, list[tuple[float, float]]]:
             name = name.replace(",}", "}").replace("{}", "")
             found.setdefault(name, []).append((float(time) - START, float(value)))
     return found
+
+
+def test_what_is_tolerated_is_skipped(tmp_path: Path) -> None:
+    busy = [vitals(seconds=each, loop_cpu_seconds=0.49) for each in (0.5, 1.0)]
+    summary = summarize([write_run(tmp_path / "r.bin", [record(0.1, 0.020)], reports=busy)])
+    tolerant = junit(summary, "p99<5ms", late_fails=False, missed_when_late_fails=False)
+    assert list(failures(tolerant, "skipped")) == ["p99<5ms", "the generator kept to its plan"]
+    assert (tolerant.attrib["failures"], tolerant.attrib["skipped"]) == ("0", "2")
+    assert list(failures(junit(summary, "p99<5ms", late_fails=False))) == ["p99<5ms"]
+
+
+def test_a_run_without_a_success_does_not_pass(tmp_path: Path) -> None:
+    path = write_run(tmp_path / "r.bin", [record(0.1, code="UNAVAILABLE")], reports=[vitals()])
+    assert failures(junit(summarize([path])), "error") == {"the run is complete": "not one call succeeded"}
 
 
 def test_openmetrics_has_every_second_of_the_run(run: Path) -> None:
