@@ -1,6 +1,7 @@
 """The plan of an attack: requests, schedule and target. Each worker process receives all of it."""
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,7 @@ from loadtest.requests.sampling import Order
 from loadtest.schedule import Schedule
 from loadtest.target import Target
 
+CALL_NAME = re.compile(r"[\w-]+")
 MAX_PROCESSES = MAX_CALLS = 256  # A record stores the number of the process, and that of the call, in one byte.
 MOST_IN_FLIGHT = 1_000_000
 
@@ -22,21 +24,27 @@ class Call:
 
     Attributes:
         method: The method to call.
+        name: Its name in reports and objectives; empty for the method's.
         weight: Relative frequency in the mix.
         template: Its payload (see `requests.payload`); `None` for the method's default.
         queries_per_call: Number of queries in each call, for methods that take several.
+        checks: Conditions of a right answer (see `requests.checks`).
     """
 
     method: Method
+    name: str = ""
     weight: float = 1.0
     template: Any = None
     queries_per_call: int = 1
+    checks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not (self.weight > 0 and math.isfinite(self.weight)):
             raise UsageError(f"the weight of {self.method.name} (--mix) must be above 0, not {self.weight:g}")
         if self.queries_per_call < 1:
             raise UsageError(f"a call needs at least 1 query (--queries-per-call), not {self.queries_per_call}")
+        if self.name and not CALL_NAME.fullmatch(self.name):
+            raise UsageError(f"{self.name!r} is no name of a call (--mix): letters, digits, - and _ only")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +104,9 @@ class Plan:
     def __post_init__(self) -> None:
         if not self.calls:
             raise UsageError("an attack needs at least one call")
+        names = [call.name for call in self.calls if call.name]
+        if len(set(names)) < len(names):
+            raise UsageError("two calls of a mix have the same name: give each another one")
         if len(self.calls) > MAX_CALLS:
             raise UsageError(f"a mix has at most {MAX_CALLS} calls, not {len(self.calls)}")
         if (self.schedule is None) == (self.in_flight < 1):
@@ -153,10 +164,12 @@ class Plan:
             "target": self.target.described(),
             "calls": [
                 {
+                    "name": call.name,
                     "method": f"{call.method.service}/{call.method.name}",
                     "weight": call.weight,
                     "payload": call.template,
                     "queries_per_call": call.queries_per_call,
+                    "checks": list(call.checks),
                 }
                 for call in self.calls
             ],

@@ -46,6 +46,8 @@ class Segment:
 
     def time_of(self, arrival: float) -> float:
         """Returns the time of the arrival with this (fractional) number, in seconds from the segment's start."""
+        if not arrival:  # A ramp that begins at 0 has no rate to divide by.
+            return 0.0
         slope = (self.rate_to - self.rate) / self.seconds
         # The root of rate·t + slope·t²/2 = arrival, in the form that also holds for a slope of 0.
         return 2 * arrival / (self.rate + math.sqrt(max(0.0, self.rate**2 + 2 * slope * arrival)))
@@ -56,7 +58,7 @@ class Schedule:
     """Planned times of an open loop.
 
     Attributes:
-        kind: Name in reports: constant, poisson, ramp, step or replay.
+        kind: Name in reports: constant, poisson, ramp, step, profile or replay.
         segments: The rates; empty for a replay.
         timestamps: The planned times of a replay, ascending from 0.
         warm_up_seconds: Time of uncounted requests before 0.
@@ -91,7 +93,7 @@ class Schedule:
         number = next(numbers)
         passed = 0.0  # Arrivals of earlier segments.
         since = -self.warm_up_seconds
-        first = self.segments[0].rate
+        first = self.segments[0].rate or self.segments[0].rate_to / 2  # A ramp from 0 warms up at its mean rate.
         warm_up = Segment(seconds=self.warm_up_seconds, rate=first, rate_to=first)
         for segment in (warm_up, *self.segments) if self.warm_up_seconds else self.segments:
             until = passed + segment.arrivals
@@ -144,6 +146,28 @@ def step(rate: float, rate_to: float, *, steps: int, seconds: float, warm_up_sec
     rates = [rate + (rate_to - rate) * number / (steps - 1) for number in range(steps)]
     segments = tuple(Segment(seconds=seconds / steps, rate=each, rate_to=each) for each in rates)
     return Schedule(kind="step", segments=segments, warm_up_seconds=warm_up_seconds)
+
+
+def profile(
+    parts: Sequence[tuple[float, float, float]],
+    *,
+    warm_up_seconds: float = 0.0,
+    poisson: bool = False,
+    seed: int = 0,
+) -> Schedule:
+    """Returns a schedule of parts, each a rate at its start, a rate at its end, and its seconds; rates may be 0.
+
+    Raises:
+        UsageError: A rate or a duration is out of range, or every rate is 0.
+    """
+    for rate, rate_to, seconds in parts:
+        _check_rates(*(each for each in (rate, rate_to) if each))
+        _check_seconds(seconds)
+    if not any(rate or rate_to for rate, rate_to, _ in parts):
+        raise UsageError("a profile (--profile) needs a rate above 0")
+    segments = tuple(Segment(seconds=seconds, rate=rate, rate_to=rate_to) for rate, rate_to, seconds in parts)
+    kind = "poisson profile" if poisson else "profile"
+    return Schedule(kind=kind, segments=segments, warm_up_seconds=warm_up_seconds, poisson=poisson, seed=seed)
 
 
 def replay(timestamps: Sequence[float], *, speed: float = 1.0) -> Schedule:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from loadtest.analysis.checks import Checks
 from loadtest.analysis.latency import Latencies
 from loadtest.codes import OK, OUTCOMES, REFUSED, UNANSWERED
 from loadtest.results.file import Records
@@ -44,6 +46,7 @@ class CallSummary:
         parts, failed_parts: Parts of OK answers that can carry an error, and those that do.
         failed_answers: Answers with such a part; these calls count by the code of their first error.
         request_bytes, response_bytes: Sums over all requests.
+        checks: The checks on its answers.
     """
 
     name: str
@@ -59,6 +62,7 @@ class CallSummary:
     failed_answers: int = 0
     request_bytes: int = 0
     response_bytes: int = 0
+    checks: Checks = field(default_factory=Checks)
 
     @property
     def sent(self) -> int:
@@ -109,9 +113,10 @@ class CallSummary:
         self.failed_answers += other.failed_answers
         self.request_bytes += other.request_bytes
         self.response_bytes += other.response_bytes
+        self.checks.merge(other.checks)
 
-    def add(self, records: Records, *, within_ns: float) -> None:
-        """Counts records of the measured part."""
+    def add(self, records: Records, *, within_ns: float, checks: Sequence[str] = ()) -> None:
+        """Counts records of the measured part, whose answers were checked with `checks`."""
         self.request_bytes += int(records["request_bytes"].sum())
         self.response_bytes += int(records["response_bytes"].sum())
         self.parts += int(records["parts"].sum(dtype=np.int64))
@@ -123,6 +128,7 @@ class CallSummary:
             outcome.latency.add(of_code["done_ns"] - of_code["planned_ns"])
             outcome.service.add(of_code["done_ns"] - of_code["sent_ns"])
         good = records[records["code"] == OK]
+        self.checks.add(good, checks)
         self.goodput += int(np.count_nonzero(good["done_ns"] - good["planned_ns"] <= within_ns))
         staged = good[~np.isnan(good[f"{STAGES[0]}_seconds"])]
         if len(staged):

@@ -6,7 +6,7 @@
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from loadtest.analysis.latency import Latencies
 from loadtest.analysis.summary import Summary
@@ -15,6 +15,7 @@ from loadtest.stages import STAGES
 
 _UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "%": 0.01, "": 1.0}
 _GRAMMAR = re.compile(r"\s*([a-z_]+\.)?([a-z_]+|p\d+(?:\.\d+)?)\s*(<=|>=|<|>)\s*(\d+(?:\.\d+)?)\s*(us|ms|s|%|)\s*")
+_OF_CALL = re.compile(r"\s*(?P<call>\S.*?)\.(?P<rest>(?:[a-z_]+\.)?(?:[a-z_]+|p\d+(?:\.\d+)?)\s*[<>].*)")
 _TESTS: dict[str, Callable[[float, float], bool]] = {
     "<": lambda value, bound: value < bound,
     "<=": lambda value, bound: value <= bound,
@@ -76,6 +77,10 @@ FIGURES: dict[str, Figure] = {
         "share", "mean recall@k of the answers to labelled queries", lambda summary: summary.quality.recall
     ),
     "ndcg": Figure("share", "mean nDCG@k of the answers to labelled queries", lambda summary: summary.quality.ndcg),
+    "failed_checks": Figure(
+        "share", "answers that failed a check (`--check`), of those checked",
+        lambda summary: _share(summary.total.checks.failed, summary.total.checks.answers, empty=math.nan),
+    ),
     "different": Figure(
         "share", "answers that differ from the reference answer, of those compared",
         lambda summary: _share(summary.quality.different, summary.quality.compared, empty=math.nan),
@@ -97,6 +102,10 @@ DISTRIBUTIONS: dict[str, tuple[str, Callable[[Summary], Latencies]]] = {
 """Distributions that have percentiles, `mean` and `max`: `p99`, `service.p99`, `encode.mean` …"""
 
 
+OF_ALL_CALLS = ("dropped", "late", "offered", "recall", "ndcg", "different")
+"""Figures that one call of a mix does not have."""
+
+
 @dataclass(frozen=True)
 class Objective:
     """One objective.
@@ -109,7 +118,8 @@ class Objective:
         unit: `seconds`, `share` or `number`.
         name: The figure's name, as in `p99` or `refused.p99`.
         none_is_met: Whether a missing value meets it: having no refused calls is best.
-        is_latency: Whether it is an upper bound on the latency from the planned time.
+        is_latency: Whether it is an upper bound on the latency from the planned time, of all calls.
+        call: The call of a mix that it is about, as the user wrote it; empty for all.
     """
 
     text: str
@@ -120,6 +130,7 @@ class Objective:
     is_latency: bool
     name: str = ""
     none_is_met: bool = False
+    call: str = ""
 
     def met(self, value: float) -> bool:
         """Returns whether a value meets the objective; NaN does not."""
@@ -157,6 +168,9 @@ def parse_objective(text: str) -> Objective:
         UsageError: The text is no objective; the message lists the figures.
     """
     match = _GRAMMAR.fullmatch(text)
+    of_call = _OF_CALL.fullmatch(text)
+    if of_call is not None and (match is None or of_call["call"] not in DISTRIBUTIONS):
+        return _of_call(text, of_call["call"].strip(), parse_objective(of_call["rest"]))
     if match is None:
         raise UsageError(f"{text!r} is no objective; write for example p99<50ms or errors<0.1%")
     prefix, name, comparison, number, unit = match.groups(default="")
@@ -188,6 +202,18 @@ def parse_objective(text: str) -> Objective:
         is_latency=not prefix and comparison.startswith("<"),
         name=f"{prefix}.{name}" if prefix else name,
         none_is_met=prefix == "refused" and comparison.startswith("<"),
+    )
+
+
+def _of_call(text: str, call: str, objective: Objective) -> Objective:
+    """Returns an objective for one call of a mix, such as `Search.p99<50ms`."""
+    if objective.name in OF_ALL_CALLS:
+        raise UsageError(f"{text!r}: {objective.name} exists for all calls together, not for one")
+    if objective.call:
+        raise UsageError(f"{text!r} is no objective; write for example {call}.p99<50ms")
+    figure = objective.figure
+    return replace(
+        objective, text=text, call=call, is_latency=False, figure=lambda summary: figure(summary.of_call(call))
     )
 
 

@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from loadtest.analysis.quality import Quality
 from loadtest.analysis.saturation import Generator, judge
 from loadtest.analysis.timeline import Timeline
 from loadtest.codes import OUTCOMES
+from loadtest.errors import UsageError
 from loadtest.results.file import Records, Run, read_runs
 
 NEARLY_ALL = 99.9
@@ -116,6 +117,33 @@ class Summary:
     def partial(self) -> list[str]:
         """Reasons why runs are partial."""
         return [run.partial for run in self.runs if run.partial]
+
+    def of_call(self, name: str) -> "Summary":
+        """Returns the part of one call of the mix; a request that was dropped belongs to no call.
+
+        Raises:
+            UsageError: No call, or more than one, has this name.
+        """
+        calls = [self.calls[each] for each in calls_named(name, [call.name for call in self.calls])]
+        return replace(self, total=calls[0] if calls else CallSummary(name), calls=calls, dropped=0)
+
+
+def calls_named(wanted: str, names: Sequence[str]) -> list[int]:
+    """Returns the place of the call with a name, such as `Search`, `SearchService/Search` or `Search (2)`.
+
+    Without calls, as in an empty part of a run, it returns none.
+
+    Raises:
+        UsageError: No call, or more than one, has this name.
+    """
+    short = wanted.replace(" ", "")
+    full = [name.replace(" ", "") for name in names]
+    found = [place for place, name in enumerate(full) if name == short]
+    found = found or [place for place, name in enumerate(full) if name.endswith((f"/{short}", f".{short}"))]
+    if names and len(found) != 1:
+        trouble = "more than one call is" if found else "no call is"
+        raise UsageError(f"{trouble} named {wanted}; the calls are {', '.join(names)}")
+    return found
 
 
 def summarize(
@@ -231,9 +259,11 @@ class _Reading:
         self._late += int(
             np.count_nonzero(records["sent_ns"] - records["planned_ns"] > span.plan["late_seconds"] * 1e9)
         )
-        for index, name in enumerate(_names(span.plan["calls"])):
+        calls = span.plan["calls"]
+        for index, (name, planned_call) in enumerate(zip(call_names(calls), calls, strict=True)):
             call = self._calls.setdefault(name, CallSummary(name))
-            call.add(records[records["call"] == index], within_ns=within_ns)
+            checks = planned_call.get("checks", ())
+            call.add(records[records["call"] == index], within_ns=within_ns, checks=checks)
         self._timeline.add(records)
         self._quality.add(records)
 
@@ -266,9 +296,9 @@ class _Reading:
         )
 
 
-def _names(calls: list[dict[str, Any]]) -> list[str]:
-    """Returns the names of a mix's calls; calls of the same method are numbered."""
-    methods = [str(call["method"]) for call in calls]
+def call_names(calls: list[dict[str, Any]]) -> list[str]:
+    """Returns the names of a mix's calls: their own, or the method's; calls of the same method are numbered."""
+    methods = [str(call.get("name") or call["method"]) for call in calls]
     return [
         f"{method} ({place})" if methods.count(method) > 1 else method for place, method in enumerate(methods, start=1)
     ]

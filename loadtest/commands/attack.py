@@ -10,6 +10,7 @@ from pathlib import Path
 from loadtest.analysis.objective import Objective, goodput_bound, judge_objectives, parse_objective
 from loadtest.analysis.summary import Summary, summarize
 from loadtest.attack import Ending, attack
+from loadtest.commands.calls import check_objectives
 from loadtest.commands.options import (
     add_request_options,
     add_run_options,
@@ -125,6 +126,7 @@ def run(options: argparse.Namespace) -> ExitCode:
         seconds=measured_seconds(options, schedule),
         count=options.count,
     )
+    check_objectives(objectives, plan)
     progress = TerminalProgress(sys.stderr)
     try:
         ending = attack(plan, options.out, observer=progress, command_line=command_line(sys.argv[1:]))

@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import json
 import math
 import os
 import re
@@ -10,29 +9,28 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from loadtest.addresses import FORMS
 from loadtest.analysis.objective import Objective
+from loadtest.commands.calls import calls_of, try_payloads
 from loadtest.errors import UsageError
-from loadtest.plan import Call, Plan
+from loadtest.plan import Plan
 from loadtest.programs import PROGRAM
 from loadtest.reference import get_reference_answers
 from loadtest.requests.answer import AnswerReader
 from loadtest.requests.answer_errors import NONE, check_paths
 from loadtest.requests.labels import read_labels
-from loadtest.requests.method import find_method
-from loadtest.requests.payload import Payload, parse_template
-from loadtest.requests.queries import TEXT_FIELDS, Query, read_payloads, read_queries, read_timestamps
+from loadtest.requests.queries import Query, read_payloads, read_queries, read_timestamps
 from loadtest.requests.sampling import ORDERS
 from loadtest.requests.unique import first_number
-from loadtest.schedule import Schedule, constant, ramp, replay, step
+from loadtest.schedule import Schedule, constant, profile, ramp, replay, step
 from loadtest.scrape import check_url
 from loadtest.target import COMPRESSIONS, SECRET, Target
 
 SCHEDULES = ("constant", "poisson", "ramp", "step", "replay")
 SECRET_FLAGS = ("--token", "--header", "--metrics-token")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|)")
+_PART = re.compile(r"\s*(\d+(?:\.\d+)?)(?:-(\d+(?:\.\d+)?))?:(\d+(?:\.\d+)?)(ms|s|m|h)\s*")
 _DURATION_UNITS = {"ms": 1e-3, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -85,7 +83,7 @@ def add_request_options(parser: argparse.ArgumentParser) -> None:
     )
     whole = "file of whole payloads, one per row: JSONL, a JSON array or CSV; replaces --data and --queries"
     add("--data-file", type=Path, metavar="FILE", help=whole)
-    mix = "file of weighted calls with call, weight, data, queries_per_call; replaces --call"
+    mix = "file of weighted calls with call, weight, data, queries_per_call, check; replaces --call"
     add("--mix", type=Path, metavar="FILE", help=mix)
     add("--proto", type=Path, metavar="FILE", help=".proto file that defines the method")
     imports = "import folder of the .proto file"
@@ -103,6 +101,11 @@ def add_request_options(parser: argparse.ArgumentParser) -> None:
     labels = "relevance labels for recall and nDCG: BEIR's TSV, or JSONL with `relevant`"
     add("--qrels", type=Path, metavar="FILE", help=labels)
     add("--quality-at", type=int, default=10, metavar="K", help="k of recall@k and nDCG@k (default: 10)")
+    condition = (
+        "condition of a right answer, in CEL, such as 'size(hits) > 0' or 'hits[0].document_id == \"card-lost\"'; "
+        "repeatable"
+    )
+    add("--check", dest="checks", action="append", default=[], metavar="EXPR", help=condition)
     check = "send each query alone first, and count the answers under load that differ from this reference answer"
     add("--check-answers", action="store_true", help=check)
     add(
@@ -135,6 +138,8 @@ def add_schedule_options(parser: argparse.ArgumentParser) -> None:
     add("--schedule", choices=SCHEDULES, default="constant", help="schedule of the open loop (default: constant)")
     add("--rate-to", type=float, metavar="R", help="rate at the end of a ramp or of the last step")
     add("--steps", type=int, default=5, metavar="N", help="steps of --schedule step (default: 5)")
+    parts = "rates and their durations: '10-100:30s,100:2m,100-10:30s' climbs, holds and falls; replaces --rate"
+    add("--profile", metavar="LIST", help=parts)
     times = "times of a replay: one per line, or rows with `timestamp` (default: the --queries file)"
     add("--timestamps", type=Path, metavar="FILE", help=times)
     add("--replay-speed", type=float, default=1.0, metavar="X", help="speed of a replay; 1 is as recorded (default: 1)")
@@ -179,7 +184,7 @@ def make_plan(
         raise UsageError("--unique makes the queries of a file different: give --queries")
     plan = Plan(
         target=target,
-        calls=asyncio.run(_calls(options, target)),
+        calls=asyncio.run(calls_of(options, target)),
         queries=tuple(queries),
         order=options.order,
         zipf_exponent=options.zipf_exponent,
@@ -200,7 +205,7 @@ def make_plan(
         metrics_url=options.metrics_url,
         metrics_token=options.metrics_token,
     )
-    _try_payloads(plan)
+    try_payloads(plan)
     responses = [call.method.response_class for call in plan.calls]
     check_paths(plan.error_fields or (), responses)
     if plan.labels and not any(AnswerReader(each).has_documents for each in responses):
@@ -232,11 +237,10 @@ def make_schedule(options: argparse.Namespace) -> Schedule | None:
     if options.timestamps is not None and options.schedule != "replay":
         raise UsageError("--timestamps needs --schedule replay")
     if options.in_flight is not None:
-        if options.rate is not None:
-            raise UsageError("--rate is for an open loop and --in-flight for a closed loop: give one of them")
-        if options.schedule != "constant" or options.rate_to is not None:
-            raise UsageError("a closed loop has no schedule: --schedule and --rate-to need --rate")
+        _check_closed(options)
         return None
+    if options.profile is not None:
+        return _profile(options)
     if options.rate_to is not None and options.schedule not in ("ramp", "step"):
         raise UsageError("--rate-to needs --schedule ramp or step")
     if options.schedule == "replay":
@@ -247,7 +251,7 @@ def make_schedule(options: argparse.Namespace) -> Schedule | None:
             raise UsageError("a replay needs --timestamps, or --queries with timestamps")
         return replay(read_timestamps(file), speed=options.replay_speed)
     if options.rate is None:
-        raise UsageError("give --rate (open loop) or --in-flight (closed loop)")
+        raise UsageError("give --rate or --profile (open loop), or --in-flight (closed loop)")
     if options.schedule in ("ramp", "step"):
         if options.rate_to is None or options.duration is None:
             raise UsageError(f"a {options.schedule} needs --rate-to and --duration")
@@ -262,6 +266,30 @@ def make_schedule(options: argparse.Namespace) -> Schedule | None:
         poisson=options.schedule == "poisson",
         seed=options.seed,
     )
+
+
+def _check_closed(options: argparse.Namespace) -> None:
+    if options.rate is not None:
+        raise UsageError("--rate is for an open loop and --in-flight for a closed loop: give one of them")
+    if options.schedule != "constant" or options.rate_to is not None or options.profile is not None:
+        raise UsageError("a closed loop has no schedule: remove --schedule, --rate-to and --profile")
+
+
+def _profile(options: argparse.Namespace) -> Schedule:
+    """Returns the schedule of `--profile`."""
+    if options.rate is not None or options.rate_to is not None or options.duration is not None:
+        raise UsageError("a profile has its rates and durations: remove --rate, --rate-to and --duration")
+    if options.schedule not in ("constant", "poisson"):
+        raise UsageError(f"a profile replaces --schedule {options.schedule}: remove one of them")
+    parts = []
+    for text in options.profile.split(","):
+        found = _PART.fullmatch(text)
+        if found is None:
+            raise UsageError(f"--profile: {text!r} is no rate and duration; write for example 100:30s or 10-100:1m")
+        seconds = float(found[3]) * _DURATION_UNITS[found[4]]
+        parts.append((float(found[1]), float(found[2] or found[1]), seconds))
+    poisson = options.schedule == "poisson"
+    return profile(parts, warm_up_seconds=options.warm_up, poisson=poisson, seed=options.seed)
 
 
 def command_line(arguments: list[str]) -> str:
@@ -289,6 +317,8 @@ def measured_seconds(options: argparse.Namespace, schedule: Schedule | None) -> 
     if schedule is not None and schedule.timestamps:
         # The measured part includes the last timestamp.
         return min(options.duration or math.inf, math.nextafter(schedule.seconds, math.inf) or 1e-9)
+    if options.profile is not None and schedule is not None:
+        return schedule.seconds
     return math.inf if options.duration is None else float(options.duration)
 
 
@@ -297,57 +327,3 @@ def _header(text: str) -> tuple[str, str]:
     if not colon or not name.strip():
         raise UsageError(f"--header expects NAME:VALUE, not {text!r}")
     return name.strip(), value.strip()
-
-
-async def _calls(options: argparse.Namespace, target: Target) -> tuple[Call, ...]:
-    kinds: list[dict[str, Any]]
-    if options.mix is not None:
-        if options.data is not None:
-            raise UsageError("with --mix, the payload is `data` in the file")
-        kinds = [_kind(query, options.mix) for query in read_queries(options.mix)]
-    else:
-        data: Any = None if options.data is None else parse_template(options.data, where="--data")
-        kinds = [{"call": options.call, "data": data, "queries_per_call": options.queries_per_call}]
-    return tuple(
-        [
-            Call(
-                method=await find_method(
-                    kind["call"], target=target, proto=options.proto, import_paths=tuple(options.import_path)
-                ),
-                weight=float(kind.get("weight", 1.0)),
-                template=kind.get("data"),
-                queries_per_call=int(kind.get("queries_per_call", options.queries_per_call)),
-            )
-            for kind in kinds
-        ]
-    )
-
-
-def _kind(line: Query, path: Path) -> dict[str, Any]:
-    kind = dict(line.fields)
-    weight, size = kind.get("weight", 1.0), kind.get("queries_per_call", 1)
-    known = {"call", "weight", "data", "queries_per_call"}
-    fits = isinstance(kind.get("call"), str) and isinstance(weight, int | float) and isinstance(size, int)
-    if not fits or set(kind) - known:
-        raise UsageError(
-            f"{path}: entry {line.id}: expected an object with call (a name) and optionally weight (a number), "
-            f"data (a payload) and queries_per_call (a number), not {json.dumps(kind, ensure_ascii=False)}"
-        )
-    return kind
-
-
-def _try_payloads(plan: Plan) -> None:
-    """Makes the payload of every query once, to reject malformed ones early."""
-    for call in plan.calls:
-        payload = Payload(call.method, call.template, seed=plan.seed)
-        first = plan.queries[0]
-        if plan.unique_from is not None and not payload.template.fields & set(TEXT_FIELDS):
-            raise UsageError(f"--unique changes {{{{query}}}}, which the payload of {call.method.name} does not have")
-        if "query" in payload.template_of(first).fields and not first.fields and first.template is None:
-            raise UsageError(f"{call.method.name} needs --queries")
-        one, many = ([first] * size for size in (1, call.queries_per_call))
-        if call.queries_per_call > 1 and payload.render(one, 0) == payload.render(many, 0):
-            raise UsageError(f"{call.method.name} takes one query per call, not {call.queries_per_call}")
-        varying = payload.template.fields or any(query.template is not None for query in plan.queries)
-        for query in plan.queries if varying else plan.queries[:1]:
-            payload.render([query] * call.queries_per_call, 0)

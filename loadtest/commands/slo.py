@@ -11,6 +11,7 @@ from pathlib import Path
 
 from loadtest.analysis.objective import parse_objective
 from loadtest.commands.attack import LATE, MISSED_WHEN_LATE, add_tolerance_option
+from loadtest.commands.calls import check_objectives
 from loadtest.commands.options import (
     add_request_options,
     add_run_options,
@@ -76,6 +77,7 @@ def run(options: argparse.Namespace) -> ExitCode:
     if options.windows < 2 or options.repeats < 0 or options.windows * options.window < 1:
         raise UsageError("--windows must be at least 2, windows × --window at least 1s, and --repeats at least 0")
     plan = make_plan(options, schedule=constant(options.start_rate), seconds=options.windows * options.window)
+    check_objectives(objectives, plan)
     line = command_line(sys.argv[1:])
     progress = TerminalProgress(sys.stderr)
     numbers = itertools.count(1)

@@ -19,6 +19,7 @@ from loadtest.generator.outlet import Outlet
 from loadtest.plan import Call, Plan
 from loadtest.requests.answer import CHAJA, AnswerReader
 from loadtest.requests.answer_errors import AnswerErrors, ErrorReader
+from loadtest.requests.checks import AnswerChecks
 from loadtest.requests.payload import Payload
 from loadtest.requests.sampling import Draw, Sampler
 from loadtest.requests.unique import made_unique
@@ -48,6 +49,7 @@ class Caller:
         ordered = not method.server_streaming or method.service.startswith(f"{CHAJA}.")
         self.reader = AnswerReader(method.response_class, ordered=ordered)
         self.errors = ErrorReader(method.response_class, error_fields)
+        self.checks = AnswerChecks(method.response_class, call.checks)
         form = {"client_streaming": method.client_streaming, "server_streaming": method.server_streaming}
         self.methods = [channel.method(method.path, **form) for channel in channels]
 
@@ -64,6 +66,7 @@ class _Read(NamedTuple):
         same: Whether the answer equals the reference answer: 1 yes, 0 no, -1 not compared.
         scores: Recall and nDCG.
         errors: The errors in the answer.
+        failed_checks: A bit for each failed check.
     """
 
     stages: tuple[float, ...] = NO_STAGES
@@ -71,6 +74,7 @@ class _Read(NamedTuple):
     same: int = -1
     scores: tuple[float, float] = NO_SCORES
     errors: AnswerErrors = NO_ERRORS
+    failed_checks: int = 0
 
 
 NOTHING_READ = _Read()
@@ -235,6 +239,7 @@ class Sender:
                 read.same,
                 min(read.errors.parts, 0xFFFF),
                 min(read.errors.failed, 0xFFFF),
+                read.failed_checks,
                 min(read.batch_texts, 0xFFFF),
                 *read.stages,
                 *read.scores,
@@ -250,16 +255,17 @@ class Sender:
         reader = caller.reader
         labelled = bool(plan.labels) and reader.has_documents
         reference = plan.reference_answers.get((index, key)) if plan.reference_answers else None
-        if not (reader.has_stages or caller.errors or labelled or reference is not None):
+        if not (reader.has_stages or caller.errors or caller.checks or labelled or reference is not None):
             return NOTHING_READ
         messages = [reader.parse(answer) for answer in answers]
         errors = caller.errors.read(messages) if caller.errors else NO_ERRORS
         stages, texts = reader.stages(messages) if reader.has_stages else (NO_STAGES, 0)
         if errors.failed:  # As for other failed calls, there is no whole answer to judge.
             return _Read(stages, texts, errors=errors)
+        failed_checks = caller.checks.failed(messages) if caller.checks else 0
         scores = self._quality(reader, key, messages) if labelled else NO_SCORES
         same = -1 if reference is None else int(reader.digest(messages) == reference)
-        return _Read(stages, texts, same, scores, errors)
+        return _Read(stages, texts, same, scores, errors, failed_checks)
 
     def _quality(self, reader: AnswerReader, key: tuple[int, ...], messages: list[Message]) -> tuple[float, float]:
         """Returns the mean recall and nDCG of the call's labelled queries."""

@@ -122,6 +122,14 @@ def _call(call: CallSummary) -> dict[str, Any]:
         "network_and_client_seconds": _distribution(call.beyond_server),
         "cached_share": call.cached_share,
         "batch_texts": call.batch_texts / call.server.count if call.server.count else math.nan,
+        "checks": {
+            "answers": call.checks.answers,
+            "failed": call.checks.failed,
+            "each": [
+                {"check": check, "answers": answers, "failed": failed}
+                for check, (answers, failed) in call.checks.each.items()
+            ],
+        },
     }
 
 

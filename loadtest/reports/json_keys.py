@@ -20,12 +20,16 @@ KEYS: tuple[tuple[str, str], ...] = (
         "carry an error), their `parts` and `failed_parts`, `request_bytes`, `response_bytes`, `outcomes`, "
         "`stages_seconds`, `server_seconds` (all stages), `network_and_client_seconds`, `cached_share`, the share of "
         "the answers with stages whose query the server did not encode (its vector was cached, or the mode is "
-        "lexical), and `batch_texts`, the mean size of a batch",
+        "lexical), `batch_texts`, the mean size of a batch, and `checks`",
     ),
     (
         "`outcomes`",
         "by gRPC code, or `UNANSWERED`: `count`, `latency_seconds` from the planned time, `service_seconds` from the "
         "send, `hdr_histogram` (latencies in HdrHistogram's V2 format, base64)",
+    ),
+    (
+        "`checks`",
+        "checked `answers`, those that `failed` a check, and `each` check: `check`, `answers`, `failed`",
     ),
     ("a distribution", "`count`, `mean`, `p50`, `p90`, `p95`, `p99`, `p99.9`, `max`"),
     ("`stages_seconds`", "a distribution for each of `tokenize`, `queue`, `encode`, `search`, `fetch`"),

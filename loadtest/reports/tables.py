@@ -91,6 +91,9 @@ def notes(summary: Summary) -> list[str]:
         )
     if unlike := differences(summary.runs):
         lines.append(f"These runs are not comparable: they differ in {', '.join(unlike)}.")
+    checks = summary.total.checks
+    if checks.failed:
+        lines.append(f"{checks.failed / checks.answers:.1%} of the checked answers failed a check.")
     if any(run.header["plan"]["loop"] == "closed" for run in summary.runs):
         lines.append("Closed loop: a slow answer delays the next request, and no latency includes that delay.")
     return lines
@@ -151,6 +154,8 @@ def tables(summary: Summary, verdicts: Sequence[Verdict] = ()) -> list[Table]:
         found.append(calls_table(summary))
     if summary.quality.labelled or summary.quality.compared:
         found.append(quality_table(summary))
+    if summary.total.checks.each:
+        found.append(checks_table(summary))
     if verdicts:
         rows = [(each.objective.text, "met" if each.met else "NOT MET", each.written) for each in verdicts]
         found.append(Table("Assertions", ("assertion", "", "measured"), rows))
@@ -253,6 +258,22 @@ def quality_table(summary: Summary) -> Table:
         beside = f"of {quality.compared:,} compared" + (f"; queries {which}" if which else "")
         rows.append(("answers that differ from the reference answers", f"{quality.different:,}", beside))
     return Table("Quality of the answers", ("", "", ""), rows)
+
+
+def checks_table(summary: Summary) -> Table:
+    """Returns the checks on answers, and for several calls the call of each."""
+
+    def row(name: str, checked: int, failed: int) -> tuple[str, ...]:
+        return name, f"{checked:,}", f"{failed:,}", _percent(failed, checked)
+
+    several = len(summary.calls) > 1
+    rows = [
+        row(f"{call.name}: {check}" if several else check, checked, failed)
+        for call in summary.calls
+        for check, (checked, failed) in call.checks.each.items()
+    ]
+    rows.append(row("answers with a failed check", summary.total.checks.answers, summary.total.checks.failed))
+    return Table("Checks on successful answers", ("", "checked", "failed", "share"), rows)
 
 
 def generator_table(summary: Summary) -> Table:

@@ -1,4 +1,4 @@
-"""One request's record: 82 bytes in memory and on disk, before compression."""
+"""One request's record: 86 bytes in memory and on disk, before compression."""
 
 import struct
 
@@ -20,6 +20,7 @@ COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("same", "i1", "whether the answer equals the reference answer: 1 yes, 0 no, -1 not compared"),
     ("parts", "u2", "parts of an OK answer that can carry an error; at most 65,535"),
     ("failed_parts", "u2", "parts that do; above 0, `code` is that of the first error"),
+    ("failed_checks", "u4", "the bit of each check is 1 if it failed, from the lowest; 0 if the call was no success"),
     ("batch_texts", "u2", "texts in the batch of the query on the server; 0 if not reported"),
     *((f"{stage}_seconds", "f4", f"the server's time in {stage}; NaN if not reported") for stage in STAGES),
     ("recall", "f4", "recall@k of the answer; NaN without labels"),

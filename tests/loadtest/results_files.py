@@ -38,6 +38,7 @@ def record(
     query: int = 0,
     same: int = -1,
     parts: tuple[int, int] = (0, 0),
+    failed_checks: int = 0,
     stages: tuple[float, ...] = NO_STAGES,
     batch_texts: int = 0,
     quality: tuple[float, float] = (math.nan, math.nan),
@@ -45,9 +46,8 @@ def record(
     """Returns a packed record; times are in seconds, latency is from the planned time, `parts` are all and failed."""
     planned_ns, late_ns, latency_ns = (round(seconds * 1e9) for seconds in (planned, late, latency))
     times = (planned_ns, planned_ns + late_ns, planned_ns + latency_ns)
-    return PACKER.pack(
-        *times, 0, query, 10, 20, call, 0, OUTCOMES.index(code), same, *parts, batch_texts, *stages, *quality
-    )
+    judged = (OUTCOMES.index(code), same, *parts, failed_checks)
+    return PACKER.pack(*times, 0, query, 10, 20, call, 0, *judged, batch_texts, *stages, *quality)
 
 
 def records(packed: Iterable[bytes]) -> Records:

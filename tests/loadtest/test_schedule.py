@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from loadtest.errors import UsageError
-from loadtest.schedule import Schedule, constant, ramp, replay, step
+from loadtest.schedule import Schedule, constant, profile, ramp, replay, step
 
 RATES = st.floats(0.5, 300)
 SECONDS = st.floats(0.5, 6)
@@ -184,3 +184,29 @@ def test_an_invalid_warm_up_is_rejected(wrong: float) -> None:
 def test_a_schedule_of_one_step_is_rejected() -> None:
     with pytest.raises(UsageError, match="from 2 to 10,000 steps"):
         step(1, 2, steps=1, seconds=1)
+
+
+def test_a_profile_is_a_list_of_ramps_and_rates() -> None:
+    schedule = profile([(0, 100, 2), (100, 100, 1), (0, 0, 1), (100, 0, 2)])
+    times = list(schedule.times())
+    assert schedule.seconds == 6
+    counts = [sum(low <= time < low + 1 for time in times) for low in range(6)]
+    assert counts == pytest.approx([25, 75, 100, 0, 75, 25], abs=1)
+    assert times == sorted(times)
+
+
+def test_a_profile_from_0_warms_up_at_its_mean_rate() -> None:
+    schedule = profile([(0, 100, 2)], warm_up_seconds=2)
+    assert sum(time < 0 for time in schedule.times()) == 100
+
+
+def test_a_profile_may_be_a_poisson_process() -> None:
+    schedule = profile([(0, 1000, 2), (1000, 1000, 2)], poisson=True, seed=1)
+    assert len(list(schedule.times())) == pytest.approx(3000, rel=0.1)
+    assert (schedule.kind, schedule.poisson) == ("poisson profile", True)
+
+
+@pytest.mark.parametrize("parts", [[], [(0, 0, 5)], [(-1, 5, 5)], [(5, math.inf, 5)], [(5, 5, 0)], [(5, 5, math.inf)]])
+def test_an_invalid_profile_is_rejected(parts: list[tuple[float, float, float]]) -> None:
+    with pytest.raises(UsageError):
+        profile(parts)

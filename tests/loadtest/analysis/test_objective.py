@@ -43,6 +43,7 @@ def summary(tmp_path_factory: pytest.TempPathFactory) -> Summary:
         ("offered>=100", 100.0, True),
         ("recall>0.1", math.nan, False),
         ("different<1%", math.nan, False),
+        ("failed_checks<1%", math.nan, False),
     ],
 )
 def test_objectives_are_checked_against_a_summary(summary: Summary, text: str, value: float, met: bool) -> None:
@@ -62,7 +63,10 @@ def test_objectives_are_checked_against_a_summary(summary: Summary, text: str, v
         ("p99<50%", "a latency needs a unit"),
         ("p101<5ms", "there is no figure p101"),
         ("latency<5ms", "there is no figure latency"),
-        ("nothing.p99<5ms", r"there is no figure nothing\.p99"),
+        ("Search.latency<5ms", "there is no figure latency"),
+        ("Search.p99<5", "a latency needs a unit"),
+        ("Search.dropped<1%", "dropped exists for all calls together, not for one"),
+        ("Search.recall>0.5", "recall exists for all calls together, not for one"),
         ("service.errors<5%", r"there is no figure service\.errors"),
         ("errors<5ms", "errors is a share"),
         ("rate>5%", "rate is a number"),
@@ -98,3 +102,86 @@ def test_every_figure_can_be_named(summary: Summary) -> None:
     for name in FIGURES:
         [verdict] = judge_objectives([parse_objective(f"{name}>=0")], summary)
         assert verdict.met or math.isnan(verdict.value)
+
+
+MIX = [
+    {"method": "chaja.v1.SearchService/Search", "checks": ["size(hits) > 0", "true"]},
+    {"method": "chaja.v1.SearchService/BatchSearch"},
+    {"method": "chaja.v1.SearchService/Search", "name": "short", "checks": ["size(hits) > 0"]},
+    {"method": "shop.Orders/get"},
+    {"method": "shop.Orders/get"},
+]
+
+
+@pytest.fixture
+def mixed(tmp_path: Path) -> Summary:
+    stages = (0.001, 0.0, 0.004, 0.0, 0.0)
+    packed = []
+    for call in range(5):
+        packed += [
+            record(
+                number / 10, 0.010 * (call + 1), call=call, stages=stages, failed_checks=int(call == 0 and number < 20)
+            )
+            for number in range(100)
+        ]
+    packed += [record(number / 10, 0.5, call=1, code="INTERNAL") for number in range(25)]
+    return summarize([write_run(tmp_path / "mix.bin", packed, reports=[vitals(seconds=10.0, dropped=5)], calls=MIX)])
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("chaja.v1.SearchService/Search.p99<11ms", 0.010),
+        ("Search.p99<11ms", 0.010),
+        ("SearchService/BatchSearch.p99<50ms", 0.020),
+        ("short.p99<50ms", 0.030),
+        ("get(4).p50<50ms", 0.040),
+        ("get (5).p50 < 60 ms", 0.050),
+        ("BatchSearch.service.mean<50ms", 0.020),
+        ("BatchSearch.encode.max<50ms", 0.004),
+        ("BatchSearch.errors<21%", 0.2),
+        ("short.rate>9", 10.0),
+        ("short.failed_checks<1%", 0.0),
+        ("Search.failed_checks<21%", 0.2),
+        ("failed_checks<11%", 0.1),
+    ],
+)
+def test_an_objective_may_be_about_one_call(mixed: Summary, text: str, value: float) -> None:
+    [verdict] = judge_objectives([parse_objective(text)], mixed)
+    assert verdict.value == pytest.approx(value, rel=0.01)
+    assert verdict.met
+    assert verdict.line().startswith(f"met: {text} (")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("Encode.p99<5ms", "no call is named Encode; the calls are chaja"),
+        ("nothing.p99<5ms", "no call is named nothing"),
+        ("get.p99<5ms", r"no call is named get; .* shop\.Orders/get \(4\), shop\.Orders/get \(5\)"),
+    ],
+)
+def test_an_objective_about_an_unknown_call_is_rejected(mixed: Summary, text: str, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        judge_objectives([parse_objective(text)], mixed)
+
+
+def test_an_empty_part_of_a_run_has_no_value_for_a_call(tmp_path: Path) -> None:
+    path = write_run(tmp_path / "run.bin", [record(1.0)], calls=MIX)
+    empty = summarize([path], between_seconds=(5.0, 6.0))
+    [verdict] = judge_objectives([parse_objective("Search.p99<5ms")], empty)
+    assert math.isnan(verdict.value)
+
+
+def test_an_objective_about_one_call_does_not_bound_goodput() -> None:
+    assert goodput_bound([parse_objective("Search.p99<5ms")]) is None
+
+
+@given(st.text("aS1./() p9<%ms>=", max_size=15))
+def test_any_text_is_an_objective_or_refused_in_one_line(text: str) -> None:
+    lines = 1
+    try:
+        parse_objective(text)
+    except UsageError as error:
+        lines = str(error).count("\n") + 1
+    assert lines == 1

@@ -22,6 +22,9 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
     return main()
 
 
+ONE_CALL = ["attack", "localhost:1", "--rate", "5", "--count", "1", "--call", "GetServerInfo"]
+
+
 @pytest.fixture
 def results(tmp_path: Path) -> Path:
     packed = [record(number / 50, 0.010 + number % 7 / 1000) for number in range(500)]
@@ -114,6 +117,24 @@ def test_a_regression_beyond_noise_exits_with_99(
         (["attack", "localhost:1", "--rate", "5", "--data-file", "{tmp}/broken.jsonl"], "broken.jsonl:2: not JSON"),
         (["attack", "localhost:1", "--rate", "5", "--schedule", "ramp"], "a ramp needs --rate-to and --duration"),
         (["attack", "localhost:1", "--schedule", "replay"], "a replay needs --timestamps"),
+        (["attack", "localhost:1", "--profile", "100"], "'100' is no rate and duration; write for example 100:30s"),
+        (["attack", "localhost:1", "--profile", "1:5s,"], "'' is no rate and duration"),
+        (["attack", "localhost:1", "--profile", "0:5s,0-0:5s"], "a profile (--profile) needs a rate above 0"),
+        (["attack", "localhost:1", "--profile", "5:0s"], "above 0"),
+        (["attack", "localhost:1", "--profile", "5:5s", "--rate", "5"], "remove --rate, --rate-to and --duration"),
+        (["attack", "localhost:1", "--profile", "5:5s", "--duration", "5s"], "remove --rate, --rate-to and --duration"),
+        (["attack", "localhost:1", "--profile", "5:5s", "--in-flight", "5"], "remove --schedule, --rate-to and"),
+        (["attack", "localhost:1", "--profile", "5:5s", "--schedule", "step"], "a profile replaces --schedule step"),
+        ([*ONE_CALL, "--check", "nope > 1"], "--check 'nope > 1': undeclared reference to 'nope'; the answer has"),
+        ([*ONE_CALL, "--check", "size(server_version)"], "its value is no truth value"),
+        ([*ONE_CALL, "--assert", "failed_checks<1%"], "'failed_checks<1%' needs --check"),
+        ([*ONE_CALL, "--assert", "Search.p99<5ms"], "no call is named Search; the calls are chaja.v1.InfoService/"),
+        ([*ONE_CALL, "--data", '{"a": "{{nope}}"}'], "there is nothing for the placeholder {{nope}}"),
+        ([*ONE_CALL, "--data", "@{tmp}/none.json"], "none.json cannot be read"),
+        (["attack", "localhost:1", "--rate", "5", "--mix", "{tmp}/broken.jsonl"], "broken.jsonl:2: not JSON"),
+        (["attack", "localhost:1", "--rate", "5", "--mix", "{tmp}/mix.json"], "expected an object with call"),
+        (["attack", "localhost:1", "--rate", "5", "--mix", "{tmp}/twins.json"], "have the same name"),
+        (["attack", "localhost:1", "--rate", "5", "--mix", "{tmp}/badly.json"], "is no name of a call"),
         (["attack", "localhost:1", "--rate", "5", "--duration", "0s", "--call", "GetServerInfo"], "above 0"),
         *(
             (["attack", "localhost:1", "--rate", rate, "--duration", "1s"], f"requests a second, not {shown}")
@@ -138,7 +159,7 @@ def test_a_regression_beyond_noise_exits_with_99(
                 "--queries",
                 "{tmp}/q.txt",
                 "--data",
-                "{{}}",
+                "{}",
             ],
             "--unique changes {{query}}, which the payload of Search does not have",
         ),
@@ -169,7 +190,10 @@ def test_errors_are_one_line(
     (tmp_path / "broken.jsonl").write_text('{"id": "a"}\n{"id": \n')
     (tmp_path / "folder").mkdir()
     (tmp_path / "q.txt").write_text("a query\n")
-    assert run(monkeypatch, *(argument.format(tmp=tmp_path) for argument in arguments)) == ExitCode.USAGE
+    (tmp_path / "mix.json").write_text('[{"call": "GetServerInfo", "weight": 1' + "0" * 400 + "}]")
+    (tmp_path / "twins.json").write_text('[{"call": "Search", "name": "a"}, {"call": "Encode", "name": "a"}]')
+    (tmp_path / "badly.json").write_text('[{"call": "Search", "name": "a.b"}]')
+    assert run(monkeypatch, *(argument.replace("{tmp}", str(tmp_path)) for argument in arguments)) == ExitCode.USAGE
     shown = capsys.readouterr().err
     assert says in shown
     assert len(shown.splitlines()) == 1

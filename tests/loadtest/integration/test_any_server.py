@@ -1,5 +1,6 @@
 """Any method of any server: from a .proto, with streams, payloads and tokens."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,45 @@ def test_answers_that_vary_without_load_cannot_be_compared(proto: Path, tmp_path
         run = run_command("attack", address, *QUICK, *flags)
     assert (run.returncode, run.stdout) == (ExitCode.FAILED, "")
     assert "cannot compare the answers of Get: they differ from call to call without load" in run.stderr
+
+
+def test_checks_count_wrong_answers(proto: Path, tmp_path: Path) -> None:
+    queries, mix, out = (tmp_path / name for name in ("queries.csv", "mix.json", "results.bin"))
+    queries.write_text("text\none\ntwo\n")
+    mix.write_text(
+        '[{"call": "Get", "check": "text == \'\'"}, '
+        '{"call": "WatchStream", "name": "watch", "check": ["text.size() == 3", "text == \'one\'"]}]'
+    )
+    flags = ("--proto", str(proto), "--mix", str(mix), "--queries", str(queries), "--out", str(out))
+    asserted = ("--assert", "Get.failed_checks<=0%", "--assert", "watch.failed_checks<1%")
+    with pretend_server() as address:
+        run = run_command("attack", address, *QUICK, *flags, *asserted)
+    assert run.returncode == ExitCode.ASSERTION, run.stderr + run.stdout
+    records = records_of(out)
+    assert (records["failed_checks"] == np.where((records["call"] == 1) & (records["query"] == 1), 0b10, 0)).all()
+    shown = run.stdout.splitlines()
+    assert any(line.split()[:4] == ["watch:", "text", "==", "'one'"] for line in shown)
+    assert any("of the checked answers failed a check" in line for line in shown)
+    report = json.loads(run_command("report", str(out), "--format", "json").stdout)
+    checks = report["calls"][1]["checks"]
+    assert [each["check"] for each in checks["each"]] == ["text.size() == 3", "text == 'one'"]
+    assert checks["failed"] == checks["each"][1]["failed"] > checks["each"][0]["failed"] == 0
+
+
+def test_random_payloads_do_not_depend_on_the_processes(proto: Path, tmp_path: Path) -> None:
+    data = '{"text": "{{random_string 3}}{{random_choice a bb ccc dddd}}{{number}}"}'
+    sizes = []
+    for processes, seed in ((1, 0), (2, 0), (1, 1)):
+        out = tmp_path / f"{processes}-{seed}.bin"
+        flags = ["--proto", str(proto), "--call", "Get", "--data", data, "--out", str(out), "--seed", str(seed)]
+        schedule = ["--profile", "0-100:500ms,200:250ms", "--warm-up", "0s", "--processes", str(processes)]
+        with pretend_server() as address:
+            run = run_command("attack", address, *schedule, *flags)
+        assert run.returncode in SUCCESSFUL, run.stderr + run.stdout
+        records = np.sort(records_of(out), order="number")
+        assert len(records) == 75
+        sizes.append(records["request_bytes"].tolist())
+    assert sizes[0] == sizes[1] != sizes[2]
 
 
 def test_payloads_and_token_are_sent_and_no_secret_is_stored(proto: Path, tmp_path: Path) -> None:
