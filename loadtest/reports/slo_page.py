@@ -17,10 +17,11 @@ def answer_page(answer: Answer, objectives: Sequence[Objective]) -> str:
     """Returns the answer as a page: the curve over the rates, and a table of the trials."""
     trials = sorted(answer.trials, key=lambda trial: trial.rate)
     title = "The highest rate that meets " + " and ".join(objective.text for objective in objectives)
+    runs = [run for trial in answer.trials for run in trial.summary.runs]
     parts = [
         banner("unsure" if answer.limited or answer.interrupted or answer.highest is None else "good", answer.line()),
         f"<h1>{escape(title)}</h1>",
-        soft(title_of([run for trial in answer.trials for run in trial.summary.runs])),
+        *([soft(title_of(runs))] if runs else []),
         *(note(text) for text in answer_notes(answer)),
         chart_section("Latency by rate", _latency_chart(trials), "From the planned time; each mark is a trial."),
         chart_section("Throughput by rate", _throughput_chart(trials)),

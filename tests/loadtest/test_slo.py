@@ -162,6 +162,16 @@ def test_an_interrupted_search_reports_its_result_so_far(summary: Summary) -> No
     assert answer.line() == "PARTIAL: interrupted before the confirmation; 200 requests a second met the objectives."
 
 
+def test_a_search_that_ended_before_its_first_trial_has_a_page_and_an_object() -> None:
+    def measure(rate: float) -> Trial:
+        raise KeyboardInterrupt
+
+    answer = search(measure, start=50)
+    assert answer.line() == "PARTIAL: interrupted before the confirmation; no rate met the objectives."
+    assert "PARTIAL" in answer_page(answer, [parse_objective("p99<50ms")])
+    assert answer_object(answer, [])["trials"] == []
+
+
 def test_the_lower_bound_is_exact() -> None:
     for trials in (1, 3, 10):
         assert lower_bound(trials, trials) == pytest.approx(0.05 ** (1 / trials))

@@ -130,7 +130,7 @@ def test_calls_that_a_killed_process_had_in_flight_count_as_errors(tmp_path: Pat
     assert process.returncode == ExitCode.FAILED
     summary = summarize([out])
     assert (summary.lost, summary.planned, summary.error_share) == (5, 5, 1)
-    assert "NOT ONE ANSWER IS KNOWN: 5 calls were in flight" in stdout
+    assert "5 calls were UNANSWERED when the run ended" in stdout
 
 
 def unanswered_of(path: Path) -> int:
@@ -167,6 +167,24 @@ def test_an_interrupted_search_keeps_its_trials(tmp_path: Path) -> None:
     assert (found["highest_rate"], len(found["trials"])) in {(50, 1), (100, 2)}
     met = f"{found['highest_rate']:g} requests a second met the objectives"
     assert stdout.startswith(f"PARTIAL: interrupted before the confirmation; {met}")
+
+
+def test_an_interrupt_in_the_first_trial_of_a_search_says_that_no_rate_was_met(tmp_path: Path) -> None:
+    flags = ["--call", "GetServerInfo", "--objective", "errors<1%", "--warm-up", "0s", "--deadline", "60s"]
+    flags += ["--out", str(tmp_path)]
+    with (
+        pretend_server(delay=30) as address,
+        attacking("slo", address, *flags, stderr=subprocess.PIPE) as process,
+    ):
+        while not (tmp_path / "trial-01-50.bin").exists():
+            time.sleep(0.02)
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=30)
+    assert process.returncode == ExitCode.INTERRUPTED, stderr
+    assert stdout.startswith("PARTIAL: interrupted before the confirmation; no rate met the objectives.")
+    assert "Traceback" not in stderr
+    assert unanswered_of(tmp_path / "trial-01-50.bin") >= 15
 
 
 def test_an_interrupt_before_the_start_leaves_no_file(tmp_path: Path) -> None:
