@@ -8,13 +8,14 @@ from typing import Self
 
 from loadtest import unverified
 from loadtest.addresses import shown
-from loadtest.core import Answer, Cancellable, Core, CoreMethod, OnAnswer
+from loadtest.core import Answer, Cancellable, Core, CoreMethod, Form, OnAnswer
 from loadtest.errors import AttackError
 from loadtest.target import COMPRESSIONS, Target
 
 CONNECT_SECONDS = 5.0
 REASON_SECONDS = 0.2
 PROBE_SECONDS = 0.1
+UNARY = Form()
 
 OPTIONS: tuple[tuple[str, int | str], ...] = (
     ("grpc.use_local_subchannel_pool", 1),  # Each channel opens its own connection.
@@ -110,6 +111,6 @@ class Channel:
                 within = f"no connection within {CONNECT_SECONDS:g} seconds ({reason})"
                 raise AttackError(f"{shown(self._uri)} does not answer: {within}")
 
-    def method(self, path: str, *, client_streaming: bool = False, server_streaming: bool = False) -> Method:
+    def method(self, path: str, form: Form = UNARY) -> Method:
         """Returns the method at a path."""
-        return Method(self._core.method(path, streams=client_streaming or server_streaming), self._target)
+        return Method(self._core.method(path, form), self._target)

@@ -5,6 +5,9 @@ to its latency. This module drives the same core without them. It is the only on
 which is private to grpcio and used here as in `grpc/_channel.py`.
 """
 
+import asyncio
+import contextlib
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -17,12 +20,16 @@ from loadtest.clock import now_ns
 from loadtest.codes import CODES, INTERNAL, OK
 
 ENVIRONMENT = {"GRPC_EXPERIMENTS": "-event_engine_client"}
-"""For processes that measure: the core reads a connection in our thread, not in another one; saves 5 µs a call."""
+"""For processes that measure: the core reads a connection in our thread, not in another one."""
 
 NO_FLAGS = 0
 CLOSED = "the channel was closed"
+TIME_IS_UP = "the time of the stream is up"
+END_SECONDS = 1.0
+"""Patience with a server that still streams after the client has ended its side."""
+
 CLOSE_SECONDS = 5.0
-UNKNOWN = CODES.index("UNKNOWN")
+CANCELLED, UNKNOWN = CODES.index("CANCELLED"), CODES.index("UNKNOWN")
 
 Metadata = tuple[tuple[str, str | bytes], ...]
 
@@ -35,15 +42,35 @@ class Answer(NamedTuple):
         message: The status message of an error.
         messages: The serialized messages of the answer.
         done_ns: Time when the outcome was known.
+        times_ns: Times when the messages of a stream came.
+        sent_messages: Messages that were sent; fewer than given if a stream ended before.
     """
 
     code: int
     message: str
     messages: Sequence[bytes]
     done_ns: int
+    times_ns: Sequence[int] = ()
+    sent_messages: int = 1
 
     def __str__(self) -> str:
         return f"{CODES[self.code]}: {self.message}"
+
+
+class Form(NamedTuple):
+    """Which sides of a method are streams, and how its streams are driven.
+
+    Attributes:
+        client_streaming, server_streaming: Whether requests and answers are streams.
+        interval_seconds: Time between the starts of sending two messages.
+        seconds: Time after which the client ends the stream, which is no error: it sends no more messages, and cancels
+            what the server still streams. Infinite to wait for the server.
+    """
+
+    client_streaming: bool = False
+    server_streaming: bool = False
+    interval_seconds: float = 0.0
+    seconds: float = math.inf
 
 
 OnAnswer = Callable[[Answer], None]
@@ -58,7 +85,7 @@ class Cancellable(Protocol):
 
 
 class Core:
-    """A channel of gRPC's core, and the thread that reads it."""
+    """A channel of gRPC's core, and the thread that reads it. It belongs to the running event loop, for its timers."""
 
     def __init__(
         self, uri: str, options: Sequence[tuple[str, int | str]], credentials: grpc.ChannelCredentials | None
@@ -67,12 +94,18 @@ class Core:
         self._channel = cygrpc.Channel(uri.encode(), tuple(options), inner)
         self._calls: set[_Unary | _Stream] = set()
         self._closing = False
+        self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
 
-    def method(self, path: str, *, streams: bool) -> "CoreMethod":
-        """Returns the method at a path; `streams` says whether requests or answers are streams."""
-        return CoreMethod(self, path, streams=streams)
+    def method(self, path: str, form: Form) -> "CoreMethod":
+        """Returns the method at a path."""
+        return CoreMethod(self, path, form)
+
+    def later(self, seconds: float, callback: Callable[[], None]) -> None:
+        """Calls back on the event loop's thread."""
+        with contextlib.suppress(RuntimeError):  # The loop has been closed.
+            self._loop.call_soon_threadsafe(self._loop.call_later, seconds, callback)
 
     def ready(self, *, wait_seconds: float) -> bool:
         """Returns whether there is a connection, after waiting up to the given time for a change."""
@@ -87,7 +120,7 @@ class Core:
         for call in list(self._calls):
             call.cancel()
         self._closing = True
-        CoreMethod(self, "/", streams=False).start((b"",), (), timeout_seconds=0, on_answer=lambda _: None)  # Wakes.
+        CoreMethod(self, "/", Form()).start((b"",), (), timeout_seconds=0, on_answer=lambda _: None)  # Wakes.
         self._thread.join(CLOSE_SECONDS)
         if not self._thread.is_alive():
             self._channel.close(cygrpc.StatusCode.cancelled, CLOSED)
@@ -102,18 +135,19 @@ class Core:
 class CoreMethod:
     """A method of a server, on one channel."""
 
-    def __init__(self, core: Core, path: str, *, streams: bool) -> None:
+    def __init__(self, core: Core, path: str, form: Form) -> None:
         self._core = core
         self._path = path.encode()
         self._handle = core._channel.get_registered_call_handle(self._path)
-        self._streams = streams
+        self._form = form
 
     def start(
         self, messages: Sequence[bytes], metadata: Metadata, *, timeout_seconds: float, on_answer: OnAnswer
     ) -> Cancellable:
-        """Starts a call with serialized messages: any number if the method streams, or else one."""
-        core = self._core
-        call = (_Stream if self._streams else _Unary)(core, messages, on_answer)
+        """Starts a call with serialized messages: any number if requests are a stream, or else one."""
+        core, form = self._core, self._form
+        streams = form.client_streaming or form.server_streaming
+        call = _Stream(core, messages, on_answer, form) if streams else _Unary(core, messages, on_answer)
         core._calls.add(call)
         deadline = time.time() + timeout_seconds
         call.handle = core._channel.integrated_call(
@@ -165,13 +199,21 @@ class _Unary:
 class _Stream:
     """A call of which a side, or both, is a stream: each operation is a separate batch."""
 
-    def __init__(self, core: Core, messages: Iterable[bytes], on_answer: OnAnswer) -> None:
+    def __init__(self, core: Core, messages: Iterable[bytes], on_answer: OnAnswer, form: Form) -> None:
         self._core = core
         self._unsent = iter(messages)
         self._on_answer = on_answer
+        self._form = form
         self._received: list[bytes] = []
+        self._times_ns: list[int] = []
         self._status: Any = None
+        self._lock = threading.Lock()  # Timers run in another thread than the rest.
         self._due = 0
+        self._next_ns = 0
+        self._sent_messages = 0
+        self._in_send = True  # Of the metadata, then of a message.
+        self._sending = True
+        self._time_is_up = False
         self._handle: Any = None
         self._begun = threading.Event()
 
@@ -189,6 +231,9 @@ class _Stream:
     def operations(self, metadata: Metadata) -> tuple[Any, ...]:
         """Returns the first operations, each with the function that takes the event of its end."""
         self._due = 4
+        self._next_ns = now_ns()
+        if self._form.seconds < math.inf:
+            self._core.later(self._form.seconds, self._end)
         return (
             ((cygrpc.SendInitialMetadataOperation(metadata, NO_FLAGS),), self._sent),
             ((cygrpc.ReceiveInitialMetadataOperation(NO_FLAGS),), self._done),
@@ -196,26 +241,71 @@ class _Stream:
             ((cygrpc.ReceiveStatusOnClientOperation(NO_FLAGS),), self._ended),
         )
 
-    def cancel(self) -> None:
-        self.handle.cancel(cygrpc.StatusCode.cancelled, CLOSED)
+    def cancel(self, reason: str = CLOSED) -> None:
+        self.handle.cancel(cygrpc.StatusCode.cancelled, reason)
+
+    def _end(self) -> None:
+        """Ends the stream at its time."""
+        with self._lock:
+            self._time_is_up, in_send = True, self._in_send
+        if not self._form.client_streaming:
+            self._cancel_rest()
+            return
+        self._core.later(END_SECONDS, self._cancel_rest)
+        if not in_send:  # Otherwise the end of that closes the client's side.
+            self._send()
+
+    def _cancel_rest(self) -> None:
+        if self._status is None:
+            self.cancel(TIME_IS_UP)
 
     def _operate(self, operation: Any, tag: Callable[[Any, int], None]) -> None:
-        if self.handle.operate((operation,), tag):
+        with self._lock:
             self._due += 1
+        if not self.handle.operate((operation,), tag):
+            with self._lock:
+                self._due -= 1
 
     def _sent(self, event: Any, at_ns: int) -> None:
-        if event.success and self._status is None:
-            message = next(self._unsent, None)
-            if message is None:
-                self._operate(cygrpc.SendCloseFromClientOperation(NO_FLAGS), self._done)
+        with self._lock:
+            self._in_send = False
+        if event.success:
+            wait_ns = self._next_ns - at_ns
+            if wait_ns > 0:
+                self._core.later(wait_ns / 1e9, self._send)
             else:
-                self._operate(cygrpc.SendMessageOperation(message, NO_FLAGS), self._sent)
+                self._send()
         self._done(event, at_ns)
+
+    def _send(self) -> None:
+        """Sends the next message, or ends the client's side after the last one."""
+        with self._lock:
+            if self._in_send or not self._sending or self._status is not None:
+                return
+            message = None if self._time_is_up else next(self._unsent, None)
+            if message is not None:
+                self._in_send = True
+                self._sent_messages += 1
+                self._next_ns += int(self._form.interval_seconds * 1e9)
+            elif self._stays_open and not self._time_is_up:
+                return
+            else:
+                self._sending = False
+        if message is not None:
+            self._operate(cygrpc.SendMessageOperation(message, NO_FLAGS), self._sent)
+        else:
+            self._operate(cygrpc.SendCloseFromClientOperation(NO_FLAGS), self._done)
+
+    @property
+    def _stays_open(self) -> bool:
+        """Whether the client keeps its side open until the stream's time is up: a subscription, for example."""
+        return self._form.client_streaming and self._form.server_streaming and self._form.seconds < math.inf
 
     def _got(self, event: Any, at_ns: int) -> None:
         message = event.batch_operations[0].message()
         if message is not None:
             self._received.append(message)
+            self._times_ns.append(at_ns)
             self._operate(cygrpc.ReceiveMessageOperation(NO_FLAGS), self._got)
         self._done(event, at_ns)
 
@@ -224,11 +314,15 @@ class _Stream:
         self._done(event, at_ns)
 
     def _done(self, event: Any, at_ns: int) -> None:
-        self._due -= 1
-        if not self._due:
-            self._core._calls.discard(self)
-            status = self._status
-            self._on_answer(Answer(_known(status.code()), status.details(), self._received, at_ns))
+        with self._lock:
+            self._due -= 1
+            if self._due:
+                return
+        self._core._calls.discard(self)
+        code, message = _known(self._status.code()), self._status.details()
+        if code == CANCELLED and self._time_is_up:
+            code, message = OK, ""
+        self._on_answer(Answer(code, message, self._received, at_ns, self._times_ns, self._sent_messages))
 
 
 def _known(code: int) -> int:

@@ -65,6 +65,8 @@ class Plan:
         count: Maximum requests of the measured part; `None` if only `seconds` ends it.
         warm_up_seconds: Time of uncounted calls before the measured part.
         deadline_seconds: Deadline of each call.
+        interval_seconds: Time between two messages that a call with a stream of requests sends.
+        stream_seconds: Time after which the client ends a stream, which is no error; infinite to wait for the server.
         max_in_flight: Limit of unanswered calls in an open loop, over all processes; further requests are dropped.
         late_seconds: A send counts as late when it is later than this after its planned time.
         processes: Number of worker processes.
@@ -91,6 +93,8 @@ class Plan:
     count: int | None = None
     warm_up_seconds: float = 0.0
     deadline_seconds: float = 10.0
+    interval_seconds: float = 0.0
+    stream_seconds: float = math.inf
     max_in_flight: int = 10_000
     late_seconds: float = 0.002
     processes: int = 1
@@ -113,6 +117,7 @@ class Plan:
             raise UsageError("an attack needs either a rate (--rate, open loop) or calls (--in-flight, closed loop)")
         self._check_draws()
         self._check_times()
+        self._check_streams()
         self._check_processes()
 
     def _check_draws(self) -> None:
@@ -138,6 +143,23 @@ class Plan:
             raise UsageError(f"a deadline (--deadline) must be above 0, not {self.deadline_seconds:g}")
         if not 0 <= self.late_seconds < math.inf:
             raise UsageError(f"--late-after must be finite and at least 0 s, not {self.late_seconds:g} s")
+
+    def _check_streams(self) -> None:
+        methods = [call.method for call in self.calls]
+        if not 0 <= self.interval_seconds < math.inf:
+            raise UsageError(f"--message-interval must be finite and at least 0 s, not {self.interval_seconds:g} s")
+        if not self.stream_seconds > 0:
+            raise UsageError(f"--stream-duration must be above 0 s, not {self.stream_seconds:g} s")
+        if self.interval_seconds and not any(method.client_streaming for method in methods):
+            raise UsageError("--message-interval needs a method that takes a stream")
+        if self.stream_seconds < math.inf:
+            if not any(method.client_streaming or method.server_streaming for method in methods):
+                raise UsageError("--stream-duration needs a method that takes or returns a stream")
+            if self.stream_seconds >= self.deadline_seconds:
+                raise UsageError(
+                    f"the deadline ({self.deadline_seconds:g} s) ends streams before --stream-duration "
+                    f"({self.stream_seconds:g} s): raise --deadline"
+                )
 
     def _check_processes(self) -> None:
         if self.max_in_flight < self.processes:
@@ -178,6 +200,8 @@ class Plan:
             "count": self.count,
             "warm_up_seconds": self.warm_up_seconds,
             "deadline_seconds": self.deadline_seconds,
+            "interval_seconds": self.interval_seconds,
+            "stream_seconds": _finite(self.stream_seconds),
             "late_seconds": self.late_seconds,
             "processes": self.processes,
             "queries": {

@@ -38,7 +38,7 @@ async def get_reference_answers(plan: Plan) -> dict[Key, bytes]:
     async with Channel(plan.target) as channel:
         await channel.connected()
         for index, call in enumerate(plan.calls):
-            caller = Caller(call, [channel], error_fields=plan.error_fields)
+            caller = Caller(call, [channel], plan)
             if any(caller.payload.template_of(query).changes for query in plan.queries):
                 raise UsageError("--check-answers cannot compare payloads with functions, such as {{number}}")
             for key in _keys(plan, call.queries_per_call):

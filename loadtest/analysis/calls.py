@@ -10,6 +10,7 @@ import numpy as np
 
 from loadtest.analysis.checks import Checks
 from loadtest.analysis.latency import Latencies
+from loadtest.analysis.streams import StreamSummary
 from loadtest.codes import OK, OUTCOMES, REFUSED, UNANSWERED
 from loadtest.results.file import Records
 from loadtest.stages import STAGES
@@ -47,6 +48,7 @@ class CallSummary:
         failed_answers: Answers with such a part; these calls count by the code of their first error.
         request_bytes, response_bytes: Sums over all requests.
         checks: The checks on its answers.
+        streams: Messages of the streams.
     """
 
     name: str
@@ -63,6 +65,7 @@ class CallSummary:
     request_bytes: int = 0
     response_bytes: int = 0
     checks: Checks = field(default_factory=Checks)
+    streams: StreamSummary = field(default_factory=StreamSummary)
 
     @property
     def sent(self) -> int:
@@ -114,6 +117,7 @@ class CallSummary:
         self.request_bytes += other.request_bytes
         self.response_bytes += other.response_bytes
         self.checks.merge(other.checks)
+        self.streams.merge(other.streams)
 
     def add(self, records: Records, *, within_ns: float, checks: Sequence[str] = ()) -> None:
         """Counts records of the measured part, whose answers were checked with `checks`."""
@@ -129,6 +133,7 @@ class CallSummary:
             outcome.service.add(of_code["done_ns"] - of_code["sent_ns"])
         good = records[records["code"] == OK]
         self.checks.add(good, checks)
+        self.streams.add(good)
         self.goodput += int(np.count_nonzero(good["done_ns"] - good["planned_ns"] <= within_ns))
         staged = good[~np.isnan(good[f"{STAGES[0]}_seconds"])]
         if len(staged):

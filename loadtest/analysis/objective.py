@@ -73,6 +73,10 @@ FIGURES: dict[str, Figure] = {
     "offered": Figure("number", "planned requests a second", lambda summary: summary.offered_rate),
     "rate": Figure("number", "successes a second", lambda summary: summary.achieved_rate),
     "goodput": Figure("number", "successes a second within the latency limit", lambda summary: summary.goodput_rate),
+    "messages": Figure(
+        "number", "messages a second in the answers of successful streams",
+        lambda summary: summary.total.streams.received / (summary.seconds or math.nan),
+    ),
     "recall": Figure(
         "share", "mean recall@k of the answers to labelled queries", lambda summary: summary.quality.recall
     ),
@@ -98,6 +102,15 @@ DISTRIBUTIONS: dict[str, tuple[str, Callable[[Summary], Latencies]]] = {
     "refused": ("latency of refused calls, from the planned time", lambda summary: summary.total.refused.latency),
     **{stage: (f"the server's time in {stage}", _of_stage(stage)) for stage in STAGES},
     "server": ("the server's time in all stages", lambda summary: summary.total.server),
+    "first_message": (
+        "from the send to the first message of successful streams",
+        lambda summary: summary.total.streams.first,
+    ),
+    "gap": ("mean time between two messages of each successful stream", lambda summary: summary.total.streams.between),
+    "longest_gap": (
+        "longest time between two messages of each successful stream",
+        lambda summary: summary.total.streams.longest,
+    ),
 }
 """Distributions that have percentiles, `mean` and `max`: `p99`, `service.p99`, `encode.mean` …"""
 

@@ -97,6 +97,10 @@ def add_request_options(parser: argparse.ArgumentParser) -> None:
     size = "queries per call, for methods that take a list or a stream (default: 1)"
     add("--queries-per-call", type=int, default=1, metavar="N", help=size)
     add("--deadline", type=duration, default=10.0, help="deadline of each call (default: 10s)")
+    pause = "time between two messages of a stream of requests (default: 0s)"
+    add("--message-interval", type=duration, default=0.0, metavar="DURATION", help=pause)
+    longest = "end each stream after this, as the client, which is no error (default: the server ends it)"
+    add("--stream-duration", type=duration, default=math.inf, metavar="DURATION", help=longest)
     add("--seed", type=int, default=0, help="seed of all random draws (default: 0)")
     labels = "relevance labels for recall and nDCG: BEIR's TSV, or JSONL with `relevant`"
     add("--qrels", type=Path, metavar="FILE", help=labels)
@@ -196,6 +200,8 @@ def make_plan(
         count=count,
         warm_up_seconds=0.0 if schedule and schedule.timestamps else options.warm_up,
         deadline_seconds=options.deadline,
+        interval_seconds=options.message_interval,
+        stream_seconds=options.stream_duration,
         max_in_flight=options.max_in_flight,
         late_seconds=options.late_after,
         processes=options.processes,

@@ -14,7 +14,8 @@ from google.protobuf.message import DecodeError, Message
 from loadtest.channel import Channel
 from loadtest.clock import now_ns
 from loadtest.codes import INTERNAL, OK, UNANSWERED
-from loadtest.core import Answer
+from loadtest.core import Answer, Form
+from loadtest.generator.message_times import message_times
 from loadtest.generator.outlet import Outlet
 from loadtest.plan import Call, Plan
 from loadtest.requests.answer import CHAJA, AnswerReader
@@ -39,19 +40,17 @@ DRAIN_PROBE_SECONDS = 0.005
 class Caller:
     """One call of the mix: its payload, its method on each channel, and the readers of its answers."""
 
-    def __init__(
-        self, call: Call, channels: Sequence[Channel], *, error_fields: Sequence[str] | None, seed: int = 0
-    ) -> None:
+    def __init__(self, call: Call, channels: Sequence[Channel], plan: Plan) -> None:
         method = call.method
         self.queries_per_call = call.queries_per_call
-        self.payload = Payload(method, call.template, seed=seed)
+        self.payload = Payload(method, call.template, seed=plan.seed)
         # Chaja answers the messages of a stream in their order. Other servers need not.
         ordered = not method.server_streaming or method.service.startswith(f"{CHAJA}.")
         self.reader = AnswerReader(method.response_class, ordered=ordered)
-        self.errors = ErrorReader(method.response_class, error_fields)
+        self.errors = ErrorReader(method.response_class, plan.error_fields)
         self.checks = AnswerChecks(method.response_class, call.checks)
-        form = {"client_streaming": method.client_streaming, "server_streaming": method.server_streaming}
-        self.methods = [channel.method(method.path, **form) for channel in channels]
+        form = Form(method.client_streaming, method.server_streaming, plan.interval_seconds, plan.stream_seconds)
+        self.methods = [channel.method(method.path, form) for channel in channels]
 
 
 NO_SCORES, NO_ERRORS = (math.nan, math.nan), AnswerErrors()
@@ -112,7 +111,7 @@ class Sender:
         self._messages: Counter[tuple[int, str]] = Counter()
         self._known_messages: set[tuple[int, str]] = set()
         self._plan = plan
-        self._callers = [Caller(call, channels, error_fields=plan.error_fields, seed=plan.seed) for call in plan.calls]
+        self._callers = [Caller(call, channels, plan) for call in plan.calls]
         self._mix = Draw([call.weight for call in plan.calls], seed=plan.seed, stream=MIX_STREAM)
         self._sampler = Sampler(plan.order, len(plan.queries), seed=plan.seed, exponent=plan.zipf_exponent)
         self._outlet = outlet
@@ -231,7 +230,9 @@ class Sender:
                 answer.done_ns - start_ns,
                 request.number,
                 request.key[0],
+                answer.sent_messages,
                 request.request_bytes,
+                len(answers),
                 sum(map(len, answers)),
                 request.call,
                 self.worker,
@@ -243,6 +244,7 @@ class Sender:
                 min(read.batch_texts, 0xFFFF),
                 *read.stages,
                 *read.scores,
+                *message_times(request.sent_ns, answer.times_ns),
             )
         )
         if code not in (OK, UNANSWERED):

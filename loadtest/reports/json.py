@@ -120,6 +120,14 @@ def _call(call: CallSummary) -> dict[str, Any]:
         "stages_seconds": {stage: _distribution(latencies) for stage, latencies in call.stages.items()},
         "server_seconds": _distribution(call.server),
         "network_and_client_seconds": _distribution(call.beyond_server),
+        "streams": {
+            "calls": call.streams.calls,
+            "messages_sent": call.streams.sent,
+            "messages_received": call.streams.received,
+            "first_message_seconds": _distribution(call.streams.first),
+            "gap_seconds": _distribution(call.streams.between),
+            "longest_gap_seconds": _distribution(call.streams.longest),
+        },
         "cached_share": call.cached_share,
         "batch_texts": call.batch_texts / call.server.count if call.server.count else math.nan,
         "checks": {

@@ -18,8 +18,8 @@ KEYS: tuple[tuple[str, str], ...] = (
         "`all`, `calls`",
         "all requests, and those of each call of the mix: `name`, `sent`, `goodput`, `failed_answers` (OK answers that "
         "carry an error), their `parts` and `failed_parts`, `request_bytes`, `response_bytes`, `outcomes`, "
-        "`stages_seconds`, `server_seconds` (all stages), `network_and_client_seconds`, `cached_share`, the share of "
-        "the answers with stages whose query the server did not encode (its vector was cached, or the mode is "
+        "`streams`, `stages_seconds`, `server_seconds` (all stages), `network_and_client_seconds`, `cached_share`, the "
+        "share of the answers with stages whose query the server did not encode (its vector was cached, or the mode is "
         "lexical), `batch_texts`, the mean size of a batch, and `checks`",
     ),
     (
@@ -30,6 +30,12 @@ KEYS: tuple[tuple[str, str], ...] = (
     (
         "`checks`",
         "checked `answers`, those that `failed` a check, and `each` check: `check`, `answers`, `failed`",
+    ),
+    (
+        "`streams`",
+        "of successful calls whose answer is a stream: `calls`, `messages_sent`, `messages_received`, and the "
+        "distributions `first_message_seconds` (from the send), `gap_seconds` and `longest_gap_seconds` (mean and "
+        "longest time between two messages of a call)",
     ),
     ("a distribution", "`count`, `mean`, `p50`, `p90`, `p95`, `p99`, `p99.9`, `max`"),
     ("`stages_seconds`", "a distribution for each of `tokenize`, `queue`, `encode`, `search`, `fetch`"),

@@ -150,6 +150,8 @@ def tables(summary: Summary, verdicts: Sequence[Verdict] = ()) -> list[Table]:
         found.append(messages_table(summary))
     if summary.total.server.count:
         found.append(stages_table(summary))
+    if summary.total.streams.calls:
+        found.append(streams_table(summary))
     if len(summary.calls) > 1:
         found.append(calls_table(summary))
     if summary.quality.labelled or summary.quality.compared:
@@ -233,6 +235,19 @@ def stages_table(summary: Summary) -> Table:
     rows.append(("network + client", *latency_cells(total.beyond_server)))
     texts, cached = total.batch_texts / total.server.count, f"{total.cached_share:.1%} of the answers from the cache"
     return Table(f"Server stages in milliseconds; {texts:.1f} texts per batch; {cached}", ("", *LATENCY_COLUMNS), rows)
+
+
+def streams_table(summary: Summary) -> Table:
+    """Returns the times of the messages of streams."""
+    streams = summary.total.streams
+    rows = [
+        ("from the send to the first message", *latency_cells(streams.first)),
+        ("between two messages, mean of each stream", *latency_cells(streams.between)),
+        ("between two messages, longest of each stream", *latency_cells(streams.longest)),
+    ]
+    seconds = summary.seconds or math.nan
+    rates = f"{streams.sent / seconds:,.1f} messages/s sent, {streams.received / seconds:,.1f}/s received"
+    return Table(f"Streams in milliseconds; {rates}", ("", *LATENCY_COLUMNS), rows)
 
 
 def calls_table(summary: Summary) -> Table:

@@ -9,6 +9,7 @@ from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest, Serv
 
 from loadtest.channel import Channel
 from loadtest.codes import OK, UNIMPLEMENTED
+from loadtest.core import Form
 from loadtest.errors import AttackError, UsageError
 from loadtest.target import Target
 
@@ -39,7 +40,7 @@ class _Unimplemented(Exception):
 async def _ask(channel: Channel, version: str, symbol: str) -> FileDescriptorSet | None:
     """Asks in one version of the protocol; returns `None` if the server does not have it."""
     path = f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo"
-    ask = channel.method(path, client_streaming=True, server_streaming=True)
+    ask = channel.method(path, Form(client_streaming=True, server_streaming=True))
 
     async def files(request: ServerReflectionRequest) -> list[FileDescriptorProto]:
         answer = await ask([request.SerializeToString()], timeout_seconds=TIMEOUT_SECONDS)

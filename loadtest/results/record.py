@@ -1,4 +1,4 @@
-"""One request's record: 86 bytes in memory and on disk, before compression."""
+"""One request's record: 106 bytes in memory and on disk, before compression."""
 
 import struct
 
@@ -12,7 +12,9 @@ COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("done_ns", "i8", "time when the whole answer, or the error, had arrived"),
     ("number", "i8", "the request's number in the schedule"),
     ("query", "i4", "number of the first query in the queries file"),
+    ("request_messages", "u4", "request messages that were sent"),
     ("request_bytes", "u4", "serialized request messages"),
+    ("response_messages", "u4", "response messages"),
     ("response_bytes", "u4", "serialized response messages"),
     ("call", "u1", "number of the call in the mix"),
     ("worker", "u1", "number of the process that sent it"),
@@ -25,6 +27,9 @@ COLUMNS: tuple[tuple[str, str, str], ...] = (
     *((f"{stage}_seconds", "f4", f"the server's time in {stage}; NaN if not reported") for stage in STAGES),
     ("recall", "f4", "recall@k of the answer; NaN without labels"),
     ("ndcg", "f4", "nDCG@k of the answer; NaN without labels"),
+    ("first_message_seconds", "f4", "from the send to a stream's first message; NaN without one"),
+    ("gap_seconds", "f4", "mean time between two messages of a stream; NaN with fewer than two"),
+    ("longest_gap_seconds", "f4", "longest time between two messages of a stream; NaN with fewer than two"),
 )
 """Name, type and meaning of each column, in order."""
 

@@ -32,8 +32,10 @@ class PretendService(grpc.GenericRpcHandler):
         """Returns the handler of any method.
 
         Methods named `…Stream` repeat each message three times, or send the given answers, each call beginning with
-        another one.
+        another one. `…Watch` never ends.
         """
+        if handler_call_details.method.endswith("Watch"):
+            return grpc.unary_stream_rpc_method_handler(self._watch)
         if handler_call_details.method.endswith("Stream"):
             return grpc.stream_stream_rpc_method_handler(self._stream)
         return grpc.unary_unary_rpc_method_handler(self._answer)
@@ -58,6 +60,11 @@ class PretendService(grpc.GenericRpcHandler):
         if options.delay:
             await asyncio.sleep(options.delay)
         return self._answers[self._calls % len(self._answers)]
+
+    async def _watch(self, request: bytes, context: Any) -> AsyncIterator[bytes]:
+        while True:
+            yield b""
+            await asyncio.sleep(self._options.delay)
 
     async def _stream(self, requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
         self._calls += 1

@@ -42,12 +42,15 @@ def record(
     stages: tuple[float, ...] = NO_STAGES,
     batch_texts: int = 0,
     quality: tuple[float, float] = (math.nan, math.nan),
+    stream: tuple[int, int, float, float, float] = (1, 1, math.nan, math.nan, math.nan),
 ) -> bytes:
     """Returns a packed record; times are in seconds, latency is from the planned time, `parts` are all and failed."""
     planned_ns, late_ns, latency_ns = (round(seconds * 1e9) for seconds in (planned, late, latency))
     times = (planned_ns, planned_ns + late_ns, planned_ns + latency_ns)
     judged = (OUTCOMES.index(code), same, *parts, failed_checks)
-    return PACKER.pack(*times, 0, query, 10, 20, call, 0, *judged, batch_texts, *stages, *quality)
+    sent, received, *message_times = stream
+    sizes = (sent, 10, received, 20)
+    return PACKER.pack(*times, 0, query, *sizes, call, 0, *judged, batch_texts, *stages, *quality, *message_times)
 
 
 def records(packed: Iterable[bytes]) -> Records:

@@ -14,8 +14,10 @@ import grpc
 import pytest
 
 import loadtest.channel
+import loadtest.core
 from loadtest.channel import Channel
 from loadtest.codes import CODES
+from loadtest.core import Form
 from loadtest.errors import AttackError
 from loadtest.target import Target
 from tests.integration.certificates import Authority
@@ -49,6 +51,15 @@ class Service(grpc.GenericRpcHandler):
             yield b"%d" % number
         await context.abort(grpc.StatusCode.OUT_OF_RANGE, "더 없다")
 
+    async def forever(self, requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
+        while True:
+            yield b"x"
+            await asyncio.sleep(0.02)
+
+    async def repeat(self, requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
+        async for request in requests:
+            yield request
+
     async def wait(self, requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
         async for request in requests:
             await asyncio.sleep(float(request))
@@ -69,8 +80,8 @@ async def serving(
         await server.stop(None)
 
 
-async def ask(channel: Channel, name: str, *messages: bytes, seconds: float = 5, **form: bool) -> tuple[str, str, Any]:
-    answer = await channel.method(f"/test.Test/{name}", **form)(messages, timeout_seconds=seconds)
+async def ask(channel: Channel, name: str, *messages: bytes, seconds: float = 5, **form: Any) -> tuple[str, str, Any]:
+    answer = await channel.method(f"/test.Test/{name}", Form(**form))(messages, timeout_seconds=seconds)
     return CODES[answer.code], answer.message, list(answer.messages)
 
 
@@ -99,6 +110,47 @@ async def test_a_stream_refused_while_sending_has_the_servers_status() -> None:
                 messages = [b"x" * 20] * (4 if client else 1)
                 answer = await ask(channel, "refuse", *messages, client_streaming=client, server_streaming=server)
                 assert answer == ("RESOURCE_EXHAUSTED", "no room", [])
+
+
+@pytest.mark.parametrize("client", [False, True])
+async def test_an_endless_stream_ends_after_its_time_without_an_error(
+    client: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loadtest.core, "END_SECONDS", 0.1)
+    form = Form(client_streaming=client, server_streaming=True, seconds=0.3)
+    async with serving(Service()) as (target, _), Channel(target) as channel:
+        started = time.monotonic_ns()
+        answer = await channel.method("/test.Test/forever", form)([b""], timeout_seconds=5)
+        assert (answer.code, answer.message) == (0, "")
+        assert answer.messages
+        assert len(answer.times_ns) == len(answer.messages)
+        assert list(answer.times_ns) == sorted(answer.times_ns)
+        assert 0.3 <= (answer.done_ns - started) / 1e9 < 2
+
+
+async def test_a_stream_with_a_time_stays_open_until_then_and_ends_by_itself() -> None:
+    form = Form(client_streaming=True, server_streaming=True, seconds=0.3)
+    async with serving(Service()) as (target, _), Channel(target) as channel:
+        started = time.monotonic_ns()
+        answer = await channel.method("/test.Test/repeat", form)([b"a", b"b"], timeout_seconds=5)
+        assert (answer.code, answer.messages) == (0, [b"a", b"b"])
+        assert 0.3 <= (answer.done_ns - started) / 1e9 < 1.3
+
+
+async def test_messages_are_sent_at_their_interval() -> None:
+    form = Form(client_streaming=True, server_streaming=True, interval_seconds=0.1)
+    async with serving(Service()) as (target, _), Channel(target) as channel:
+        answer = await channel.method("/test.Test/repeat", form)([b"%d" % each for each in range(5)], timeout_seconds=5)
+        assert answer.messages == [b"0", b"1", b"2", b"3", b"4"]
+        assert 0.35 < (answer.times_ns[-1] - answer.times_ns[0]) / 1e9 < 2
+
+
+async def test_an_error_of_the_server_is_an_error_in_a_stream_with_a_time() -> None:
+    form = Form(client_streaming=True, server_streaming=True, seconds=0.3)
+    async with serving(Service()) as (target, _), Channel(target) as channel:
+        for name, code in (("count", "OUT_OF_RANGE"), ("refuse", "RESOURCE_EXHAUSTED")):
+            answer = await channel.method(f"/test.Test/{name}", form)([b""], timeout_seconds=5)
+            assert CODES[answer.code] == code
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates")
