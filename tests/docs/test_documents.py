@@ -7,6 +7,7 @@ from sample.server_process import REPOSITORY
 from tests.docs.documents import documents, prose_of
 
 README_LINES = 150
+LINES_OF_TWO_PAGES = 140
 FILE = re.compile(r"`([\w.-]+(?:/[\w.-]+)*\.(?:py|proto|json|jsonl|md|yml|toml|txt|c|h|mjs|go|java))`")
 
 every_document = pytest.mark.parametrize("document", documents(), ids=lambda path: str(path.relative_to(REPOSITORY)))
@@ -14,6 +15,10 @@ every_document = pytest.mark.parametrize("document", documents(), ids=lambda pat
 
 def test_the_readme_is_short() -> None:
     assert len((REPOSITORY / "README.md").read_text(encoding="utf-8").splitlines()) <= README_LINES
+
+
+def test_the_guide_to_the_load_tester_fits_two_pages() -> None:
+    assert len((REPOSITORY / "docs/loadtest.md").read_text(encoding="utf-8").splitlines()) <= LINES_OF_TWO_PAGES
 
 
 @every_document
