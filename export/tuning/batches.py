@@ -13,21 +13,23 @@ from export.tuning.pairs import Pair
 class Batches:
     """Draws batches; each epoch draws other ones. An element is the position of a pair, and the epoch.
 
-    A batch never has two pairs whose queries the same document answers, nor a hard negative that answers another query
-    of the batch: they would be false negatives. Pairs for which an epoch has no such batch wait for another epoch, so
+    Where the documents of a batch are negatives, it never has two pairs whose queries the same document answers, nor a
+    hard negative that answers another query of the batch: they would be false negatives. Pairs for which an epoch has no such batch wait for another epoch, so
     a document with very many labels does not dominate.
     """
 
-    def __init__(self, pairs: Sequence[Pair], *, size: int, seed: int) -> None:
+    def __init__(self, pairs: Sequence[Pair], *, size: int, apart: bool, seed: int) -> None:
         """Draws nothing yet.
 
         Args:
             pairs: The pairs.
             size: Pairs in a batch.
+            apart: Whether pairs with the same document are kept apart; otherwise batches are just drawn.
             seed: With the epoch, it decides the batches.
         """
         self._pairs = pairs
         self._size = size
+        self._apart = apart
         self._seed = seed
         self._epoch = 0
 
@@ -52,7 +54,7 @@ class Batches:
                 place = waiting.popleft()
                 pair = self._pairs[place]
                 negatives = {each.group for each in pair.negatives}
-                if relevant & (pair.relevant | negatives) or rejected & pair.relevant:
+                if self._apart and (relevant & (pair.relevant | negatives) or rejected & pair.relevant):
                     refused.append(place)
                     continue
                 relevant |= pair.relevant

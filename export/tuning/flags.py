@@ -77,10 +77,10 @@ def _label_flags(group: argparse._ArgumentGroup) -> None:
 def _training_flags(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--towers",
-        choices=("one", "two"),
+        choices=("one", "two", "query"),
         default="one",
-        help="train one model for queries and documents, or two that begin alike; --document-model always gives two "
-        "(default: %(default)s)",
+        help="train one model for queries and documents, or two that begin alike, or only one for queries: documents "
+        "keep the model before; --document-model always gives two (default: %(default)s)",
     )
     group.add_argument(
         "--embeddings",
@@ -91,9 +91,8 @@ def _training_flags(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--loss",
         choices=("symmetric", "one-way"),
-        default="symmetric",
         help="one-way: each query must find its document among those of the batch; symmetric: each document must also "
-        "find its query (default: %(default)s)",
+        "find its query (default: symmetric)",
     )
     group.add_argument(
         "--negatives",
@@ -126,7 +125,7 @@ def _training_flags(group: argparse._ArgumentGroup) -> None:
         "--scale",
         type=_positive,
         metavar="X",
-        help="factor of similarities in the loss (default: 20 for cosine, 1 for dot)",
+        help="factor of similarities in the loss (default: 20 for cosine, or 50 with --towers query; 1 for dot)",
     )
     group.add_argument(
         "--train-tokens",
@@ -198,7 +197,12 @@ def _check(parser: OneLineParser, options: argparse.Namespace) -> None:
         parser.error("--split needs --eval")
     if options.eval is None and Path(options.labels).resolve() == options.queries.resolve():
         parser.error("--labels and --queries name the same file: what was learnt cannot judge")
-    if options.document_model is not None:
+    if options.towers == "query" and (options.loss or options.negatives):
+        parser.error(
+            "--towers query has no --loss and no --negatives: all other documents with labels are negatives of a query"
+        )
+    options.loss = options.loss or "symmetric"
+    if options.document_model is not None and options.towers == "one":
         options.towers = "two"
     check_places(
         parser,

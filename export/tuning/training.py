@@ -18,14 +18,13 @@ from torch.utils.data import DataLoader
 from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainingArguments
 
 from export.errors import ExportError, library_errors
-from export.towers import SourceTowers
 from export.tuning.batches import Batches
 from export.tuning.callbacks import LastMeasurement, StopRequests, TimeLeft
 from export.tuning.development import MEASURE, Development
 from export.tuning.folder import RESULT_FILE, last_checkpoint
-from export.tuning.model import Batch, PairModel, cut
 from export.tuning.pairs import Pair
 from export.tuning.scores import Trained
+from export.tuning.towers import Batch, TrainedTowers, cut
 
 SCORE = "eval_score"
 
@@ -41,10 +40,6 @@ class TrainingOptions:
         epochs: Maximum times that each pair is trained.
         batch: Pairs in a batch.
         learning_rate: The highest learning rate.
-        scale: The factor of similarities in the loss; None for the default of the measure.
-        symmetric: Whether documents must also find their query.
-        train_embeddings: Whether the embeddings of tokens are trained.
-        max_tokens: Tokens at which the texts of batches and hard negatives are cut; the development part is not.
         evaluate_steps: Maximum steps between two measurements, each with a checkpoint; an epoch has at least one.
         patience: Measurements without a better score after which the training ends.
         seed: Decides the batches.
@@ -53,10 +48,6 @@ class TrainingOptions:
     epochs: int
     batch: int
     learning_rate: float
-    scale: float | None
-    symmetric: bool
-    train_embeddings: bool
-    max_tokens: int
     evaluate_steps: int
     patience: int
     seed: int
@@ -67,7 +58,7 @@ class Diverged(ExportError):
 
 
 def train(
-    source: SourceTowers,
+    model: TrainedTowers,
     make_pairs: Callable[[], Sequence[Pair]],
     development: Development,
     options: TrainingOptions,
@@ -75,11 +66,11 @@ def train(
     *,
     progress: Callable[[str], None],
 ) -> Trained:
-    """Trains the models of `source` in place; continues a training that `folder` has.
+    """Trains the weights of `model` in place; continues a training that `folder` has.
 
     Args:
-        source: The models.
-        make_pairs: Returns the pairs to train with; called with the untrained model.
+        model: The untrained model.
+        make_pairs: Returns the pairs to train with; called before the training.
         development: Measures the model.
         options: The options.
         folder: The folder for checkpoints.
@@ -90,13 +81,6 @@ def train(
         ExportError: A library fails.
         KeyboardInterrupt: Ctrl-C or SIGTERM; `folder` has a checkpoint then.
     """
-    model = PairModel(
-        source,
-        symmetric=options.symmetric,
-        scale=options.scale,
-        train_embeddings=options.train_embeddings,
-        max_tokens=options.max_tokens,
-    )
     result = folder / RESULT_FILE
     if result.is_file():
         progress("loading the weights of the finished training")
@@ -105,8 +89,9 @@ def train(
         return scores
     progress("measuring the development part before the training")
     before = development.score()
-    with cut(source, options.max_tokens):
+    with cut(model.source, model.max_tokens):
         pairs = make_pairs()
+    model.prepare(pairs)
     checkpoint = last_checkpoint(folder)
     with library_errors("the training failed"), StopRequests() as stop:
         trainer = PairTrainer(model, pairs, development, options, folder, stop=stop, progress=progress)
@@ -140,7 +125,7 @@ class PairTrainer(Trainer):
 
     def __init__(
         self,
-        model: PairModel,
+        model: TrainedTowers,
         pairs: Sequence[Pair],
         development: Development,
         options: TrainingOptions,
@@ -152,7 +137,7 @@ class PairTrainer(Trainer):
         self._pairs = pairs
         self._development = development
         self._options = options
-        batches = Batches(pairs, size=options.batch, seed=options.seed)
+        batches = Batches(pairs, size=options.batch, apart=model.negatives_in_batch, seed=options.seed)
         portions = math.ceil(len(batches) / options.evaluate_steps)
         steps = math.ceil(len(batches) / portions)
         arguments = TrainingArguments(
@@ -212,7 +197,7 @@ class PairTrainer(Trainer):
         super()._save(output_dir, self.model.trained_weights())
 
 
-def _write(path: Path, model: PairModel, scores: Trained) -> None:
+def _write(path: Path, model: TrainedTowers, scores: Trained) -> None:
     weights = {name: each.contiguous() for name, each in model.trained_weights().items()}
     unfinished = path.with_suffix(".unfinished")
     metadata = {"before": str(scores.before), "after": str(scores.after)}

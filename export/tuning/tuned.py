@@ -22,9 +22,13 @@ from export.tuning.development import MEASURE, Development
 from export.tuning.folder import TrainingFolder, digest_of
 from export.tuning.labels import Labels, parted, without_examples
 from export.tuning.negatives import hard_negatives
+from export.tuning.pair_model import PairModel
 from export.tuning.pairs import Pair, make_pairs
+from export.tuning.query_model import QueryModel
 from export.tuning.scores import Trained
+from export.tuning.towers import ModelOptions, TrainedTowers
 from export.tuning.training import Diverged, TrainingOptions, train
+from server.catalogue.document import Document
 from server.encoding.kind import Side
 
 
@@ -47,10 +51,6 @@ class Tuning:
             epochs=options.epochs,
             batch=options.batch,
             learning_rate=options.learning_rate,
-            scale=options.scale,
-            symmetric=options.loss == "symmetric",
-            train_embeddings=options.embeddings == "trained",
-            max_tokens=options.train_tokens,
             evaluate_steps=options.evaluate_steps,
             patience=options.patience,
             seed=options.seed,
@@ -73,13 +73,16 @@ class Tuning:
         parts = parted(labels.labels, share=self._options.dev_share)
         measured = [*parts.development, *labels.judged.queries]
         labels = replace(labels, documents=without_examples(labels.documents, measured))
-        second = self._options.model or DEFAULT_MODEL.name if self._options.towers == "two" else None
+        second = self._options.model or DEFAULT_MODEL.name if self._options.towers != "one" else None
         source = open_towers(self._options, self._progress, second=second)
         folder = self.folder.part(str(count))
-        development = Development(source, labels.documents, parts.development)
+        model = self._model(source, labels.documents)
+        development = Development(
+            source, labels.documents, parts.development, documents_change=isinstance(model, PairModel)
+        )
         try:
             scores = train(
-                source,
+                model,
                 lambda: self._pairs(source, labels, parts.training),
                 development,
                 self._training,
@@ -95,11 +98,23 @@ class Tuning:
                 f"{scores.after:.3f} after it; add labels or change --learning-rate, or --resume --force writes the "
                 "bundle anyway"
             )
-        for model in source.models.values():
-            model.origin += f", tuned on {count:,} labels of {labels.name}"
-            model.name = self._options.name or f"{model.name}-tuned"
+        for side, tower in source.models.items():
+            if side in model.sides:
+                tower.origin += f", tuned on {count:,} labels of {labels.name}"
+            tower.name = self._options.name or f"{tower.name}-tuned"
         write_bundle(source, out, self._bundle, progress=self._progress)
         return scores
+
+    def _model(self, source: SourceTowers, documents: Sequence[Document]) -> TrainedTowers:
+        options = self._options
+        choices = ModelOptions(
+            scale=options.scale,
+            train_embeddings=options.embeddings == "trained",
+            max_tokens=options.train_tokens,
+        )
+        if options.towers == "query":
+            return QueryModel(source, documents, choices)
+        return PairModel(source, choices, symmetric=options.loss == "symmetric")
 
     def _pairs(self, source: SourceTowers, labels: Labels, training: Sequence[JudgedQuery]) -> list[Pair]:
         options = self._options

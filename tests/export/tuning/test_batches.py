@@ -17,8 +17,8 @@ def pair(query: str, relevant: str, negatives: str = "") -> Pair:
     )
 
 
-def drawn(pairs: list[Pair], *, size: int, epoch: int = 0, seed: int = 0) -> list[list[int]]:
-    batches = Batches(pairs, size=size, seed=seed)
+def drawn(pairs: list[Pair], *, size: int, epoch: int = 0, seed: int = 0, apart: bool = True) -> list[list[int]]:
+    batches = Batches(pairs, size=size, apart=apart, seed=seed)
     batches.set_epoch(epoch)
     found = list(batches)
     assert len(found) == len(batches)
@@ -68,3 +68,10 @@ def test_the_seed_and_the_epoch_decide_the_batches() -> None:
 def test_a_document_with_very_many_labels_has_one_of_each_batch() -> None:
     pairs = [pair(f"q{number}", "a") for number in range(30)] + [pair(f"r{number}", "b") for number in range(2)]
     assert [len(batch) for batch in drawn(pairs, size=8)] in ([2, 2, 1, 1], [2, 1, 2, 1], [2, 1, 1, 2], [1, 2, 2, 1])
+
+
+def test_batches_that_need_not_be_apart_are_full() -> None:
+    pairs = [pair(f"q{number}", "a") for number in range(30)] + [pair(f"r{number}", "b") for number in range(2)]
+    found = drawn(pairs, size=8, apart=False)
+    assert [len(batch) for batch in found] == [8, 8, 8, 8]
+    assert sorted(place for batch in found for place in batch) == list(range(32))

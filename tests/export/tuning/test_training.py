@@ -15,19 +15,24 @@ import pytest
 
 from export.errors import ExportError
 from export.evaluation.judged import JudgedQuery
+from export.evaluation.systems.served import BundleEncoder
 from export.source import SourceModel
 from export.towers import SourceTowers
 from export.tuning.development import Development
 from export.tuning.labels import parted, read_labels
+from export.tuning.pair_model import PairModel
 from export.tuning.pairs import make_pairs
 from export.tuning.scores import Trained
+from export.tuning.towers import ModelOptions
 from export.tuning.training import TrainingOptions, train
 from sample.server_process import REPOSITORY
+from server.catalogue.catalogue import load_catalogue
+from server.encoding.bundle import Bundle
 from server.encoding.kind import TextKind
 from server.encoding.manifest import read_manifest
 from tests.export.command_line import assert_one_line, export
 from tests.export.tiny_models import plain_bert
-from tests.export.tuning.made import Files, write_files, write_lines
+from tests.export.tuning.made import Files, title_of, write_files, write_lines
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
@@ -35,10 +40,6 @@ OPTIONS = TrainingOptions(
     epochs=3,
     batch=6,
     learning_rate=2e-3,
-    scale=None,
-    symmetric=True,
-    train_embeddings=False,
-    max_tokens=128,
     evaluate_steps=200,
     patience=3,
     seed=0,
@@ -70,8 +71,9 @@ def tune(model: Path, files: Files, out: Path, before: Path, *flags: str | Path)
 class Session:
     """A training with `options`, whose lines of progress are kept."""
 
-    def __init__(self, model: Path, files: Files, options: TrainingOptions = OPTIONS) -> None:
+    def __init__(self, model: Path, files: Files, options: TrainingOptions = OPTIONS, *, max_tokens: int = 128) -> None:
         self.source = SourceTowers(SourceModel(str(model)))
+        self.max_tokens = max_tokens
         self.options = options
         self.lines: list[str] = []
         self.stop_at = "nothing"
@@ -91,7 +93,7 @@ class Session:
         parts = parted(self.labels.labels, share=0.1)
         development: list[JudgedQuery] = list(parts.development)
         return train(
-            self.source,
+            PairModel(self.source, ModelOptions(max_tokens=self.max_tokens)),
             lambda: make_pairs(parts.training, self.labels.documents, title_separator=None),
             Development(self.source, self.labels.documents, development),
             self.options,
@@ -142,7 +144,7 @@ def test_labels_that_are_examples_already_leave_room_to_improve(
 
 def test_the_development_part_is_measured_on_whole_texts(model: Path, files: Files, tmp_path: Path) -> None:
     whole = Session(model, files)
-    cut = Session(model, files, replace(OPTIONS, max_tokens=3))
+    cut = Session(model, files, max_tokens=3)
     uncut = whole.train(tmp_path / "whole")
     scores = cut.train(tmp_path / "cut")
     assert scores.before == uncut.before
@@ -157,6 +159,25 @@ def test_two_towers_are_trained_with_hard_negatives(model: Path, files: Files, b
     manifest = read_manifest(tmp_path / "tuned")
     assert manifest.document is not None
     assert "finding hard negatives" in run.stderr
+
+
+def test_a_tower_of_queries_learns_while_documents_keep_their_model(
+    model: Path, files: Files, before: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "tuned"
+    run = tune(model, files, out, before, "--towers", "query", "--epochs", "12", "--curve", "0,all")
+    assert run.returncode == 0, run.stderr
+    recalls = [float(row.split()[1]) for row in run.stdout.splitlines() if re.match(r"(0|96) +[01]\.\d", row)]
+    assert recalls[0] + 0.2 < recalls[1]
+    manifest = read_manifest(out)
+    assert manifest.query.source.model == "bert, tuned on 96 labels of labels.jsonl"
+    assert manifest.document is not None
+    assert manifest.document.source.model == "bert"
+    old, new = BundleEncoder(Bundle(before)), BundleEncoder(Bundle(out))
+    documents = load_catalogue(files.catalogue)
+    for mine, theirs in zip(old.passages(documents), new.passages(documents), strict=True):
+        np.testing.assert_allclose(mine.matrix, theirs.matrix, atol=1e-3)
+    assert not np.allclose(old.queries([title_of(0)]), new.queries([title_of(0)]), atol=0.01)
 
 
 def test_only_the_embeddings_of_tokens_stay(model: Path, files: Files, tmp_path: Path) -> None:
@@ -267,6 +288,8 @@ def test_labels_that_judge_are_refused(model: Path, files: Files, before: Path, 
     [
         (["--curve", "1,x"], "'x' is neither a number nor all"),
         (["--curve", "0"], "name a number above 0, or all"),
+        (["--towers", "query", "--negatives", "2"], "--towers query has no --loss and no --negatives"),
+        (["--towers", "query", "--loss", "one-way"], "--towers query has no --loss and no --negatives"),
         (["--batch", "1"], "expected a whole number, 2 or more"),
         (["--learning-rate", "0"], "expected a number greater than 0"),
         (["--negatives-from", "bm26"], "'bm26' is none of bm25, dense"),
