@@ -14,8 +14,8 @@ class Batches:
     """Draws batches; each epoch draws other ones. An element is the position of a pair, and the epoch.
 
     Where the documents of a batch are negatives, it never has two pairs whose queries the same document answers, nor a
-    hard negative that answers another query of the batch: they would be false negatives. Pairs for which an epoch has no such batch wait for another epoch, so
-    a document with very many labels does not dominate.
+    hard negative that answers another query of the batch: they would be false negatives. Pairs for which an epoch has
+    no such batch wait for another epoch, so a document with very many labels does not dominate.
     """
 
     def __init__(self, pairs: Sequence[Pair], *, size: int, apart: bool, seed: int) -> None:
