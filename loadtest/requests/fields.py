@@ -61,7 +61,9 @@ def path_of(descriptor: Descriptor, text: str) -> list[FieldDescriptor] | None:
     found = []
     at: Descriptor | None = descriptor
     for name in text.split("."):
-        field = at.fields_by_name.get(name) if at is not None else None
+        if at is None:
+            return None
+        field = at.fields_by_name.get(name) or at.fields_by_camelcase_name.get(name)  # As JSON payloads may name it.
         if field is None:
             return None
         found.append(field)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from loadtest.analysis.objective import judge_objectives, parse_objective
 from loadtest.analysis.summary import summarize
 from tests.loadtest.results_files import METHOD, record, vitals, write_run
 
@@ -191,6 +192,23 @@ def test_quality_is_the_mean_over_labelled_answers(path: Path) -> None:
     assert (quality.recall, quality.ndcg) == (0.75, 0.375)
     assert (quality.compared, quality.different) == (23, 22)
     assert quality.different_queries == [7, 0, 1, 2, 3, 4, 5, 6, 8, 9]
+
+
+def test_unanswered_calls_and_those_of_a_process_that_died_are_errors(path: Path) -> None:
+    packed = [record(0.1), record(0.2, 5.0, code="UNANSWERED"), record(-0.1, 5.0, code="UNANSWERED")]
+    summary = summarize([write_run(path, packed, warm_up_seconds=1.0, end={"partial": "it died", "lost": 2})])
+    assert (summary.planned, summary.unanswered, summary.lost) == (4, 3, 2)
+    assert summary.error_share == 0.75
+    [verdict] = judge_objectives([parse_objective("unanswered<75%")], summary)
+    assert (verdict.met, verdict.value) == (False, 0.75)
+
+
+def test_errors_inside_answers_are_counted_by_part(path: Path) -> None:
+    packed = [record(0.1, parts=(4, 0)), record(0.2, parts=(4, 1), code="NOT_FOUND"), record(0.3, code="INTERNAL")]
+    total = summarize([write_run(path, packed)]).total
+    assert (total.parts, total.failed_parts, total.failed_answers, total.ok.count) == (8, 1, 1, 1)
+    [verdict] = judge_objectives([parse_objective("failed_parts<=12.5%")], summarize([path]))
+    assert verdict.met
 
 
 def test_a_run_in_which_nothing_was_sent_has_a_summary(path: Path) -> None:

@@ -56,6 +56,7 @@ async def test_a_message_without_a_wanted_field_has_none(node: Any) -> None:
 
 async def test_a_path_leads_through_lists_and_maps(node: Any) -> None:
     path = path_of(descriptor_of(node), "by_name.rest.mark.code")
+    assert path == path_of(descriptor_of(node), "byName.rest.mark.code")
     assert path is not None
     tree = node(by_name={"a": {"rest": [{"mark": {"code": 1}}, {}, {"mark": {"code": 2}}]}, "b": {"rest": [{}]}})
     assert [getattr(owner, field.name) for owner, field in along(tree, path)] == [1, 2]
