@@ -10,7 +10,7 @@ from loadtest import unverified
 from loadtest.addresses import shown
 from loadtest.core import Answer, Cancellable, Core, CoreMethod, Form, OnAnswer
 from loadtest.errors import AttackError
-from loadtest.target import COMPRESSIONS, Target
+from loadtest.target import COMPRESSIONS, Metadata, Target
 
 CONNECT_SECONDS = 5.0
 REASON_SECONDS = 0.2
@@ -40,11 +40,14 @@ class Method:
         self._method = method
         self._metadata = target.metadata()
 
-    def start(self, messages: Sequence[bytes], *, timeout_seconds: float, on_answer: OnAnswer) -> Cancellable:
+    def start(
+        self, messages: Sequence[bytes], *, timeout_seconds: float, on_answer: OnAnswer, headers: Metadata = ()
+    ) -> Cancellable:
         """Starts a call with serialized messages; `on_answer` is called in another thread, soon or even at once."""
-        return self._method.start(messages, self._metadata, timeout_seconds=timeout_seconds, on_answer=on_answer)
+        metadata = (*self._metadata, *headers) if headers else self._metadata
+        return self._method.start(messages, metadata, timeout_seconds=timeout_seconds, on_answer=on_answer)
 
-    async def __call__(self, messages: Sequence[bytes], *, timeout_seconds: float) -> Answer:
+    async def __call__(self, messages: Sequence[bytes], *, timeout_seconds: float, headers: Metadata = ()) -> Answer:
         """Makes a call with serialized messages; returns the answer."""
         loop = asyncio.get_running_loop()
         answered: asyncio.Future[Answer] = loop.create_future()
@@ -57,7 +60,7 @@ class Method:
             with contextlib.suppress(RuntimeError):  # The loop has been closed.
                 loop.call_soon_threadsafe(settle, answer)
 
-        call = self.start(messages, timeout_seconds=timeout_seconds, on_answer=on_answer)
+        call = self.start(messages, timeout_seconds=timeout_seconds, on_answer=on_answer, headers=headers)
         try:
             return await answered
         except asyncio.CancelledError:

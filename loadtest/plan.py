@@ -54,6 +54,7 @@ class Plan:
     Attributes:
         target: The server.
         calls: The mix.
+        headers: Metadata of each request, as names and templates (see `requests.headers`), beside the target's.
         queries: The queries of the requests; at least one.
         order: Order in which queries are drawn.
         zipf_exponent: Exponent of the order `zipf`.
@@ -82,6 +83,7 @@ class Plan:
 
     target: Target
     calls: tuple[Call, ...]
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     queries: tuple[Query, ...]
     order: Order = "sequential"
     zipf_exponent: float = 1.0
@@ -184,6 +186,7 @@ class Plan:
             }
         return {
             "target": self.target.described(),
+            "headers": [name.lower() for name, _ in self.headers],
             "calls": [
                 {
                     "name": call.name,

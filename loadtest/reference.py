@@ -14,6 +14,8 @@ from loadtest.codes import CODES, OK
 from loadtest.errors import AttackError, UsageError
 from loadtest.generator.sender import IN_ANSWER, MALFORMED, Caller
 from loadtest.plan import Plan
+from loadtest.requests.headers import RequestHeaders
+from loadtest.target import Metadata
 
 Key = tuple[int, tuple[int, ...]]
 
@@ -35,6 +37,7 @@ async def get_reference_answers(plan: Plan) -> dict[Key, bytes]:
     if plan.unique_from is not None:
         raise UsageError("--check-answers compares answers to queries that repeat: remove --unique")
     digests: dict[Key, bytes] = {}
+    headers = RequestHeaders(plan.headers, seed=plan.seed)
     async with Channel(plan.target) as channel:
         await channel.connected()
         for index, call in enumerate(plan.calls):
@@ -43,7 +46,8 @@ async def get_reference_answers(plan: Plan) -> dict[Key, bytes]:
                 raise UsageError("--check-answers cannot compare payloads with functions, such as {{number}}")
             for key in _keys(plan, call.queries_per_call):
                 messages = caller.payload.render([plan.queries[each] for each in key], 0, key=key)
-                digest = await _settled(caller, messages, name=call.method.name, seconds=plan.deadline_seconds)
+                made = (messages, headers.render(plan.queries[key[0]], 0))
+                digest = await _settled(caller, *made, name=call.method.name, seconds=plan.deadline_seconds)
                 if digest is not None:
                     digests[index, key] = digest
             if not any(number == index for number, _ in digests):
@@ -54,20 +58,22 @@ async def get_reference_answers(plan: Plan) -> dict[Key, bytes]:
     return digests
 
 
-async def _settled(caller: Caller, messages: Sequence[bytes], *, name: str, seconds: float) -> bytes | None:
+async def _settled(
+    caller: Caller, messages: Sequence[bytes], headers: Metadata, *, name: str, seconds: float
+) -> bytes | None:
     """Returns the digest of an answer that two calls in a row got; `None` if three calls got no such answer."""
     before = None
     for _ in range(MOST_CALLS):
-        digest = await _digest(caller, messages, name=name, seconds=seconds)
+        digest = await _digest(caller, messages, headers, name=name, seconds=seconds)
         if digest == before:
             return digest
         before = digest
     return None
 
 
-async def _digest(caller: Caller, messages: Sequence[bytes], *, name: str, seconds: float) -> bytes:
+async def _digest(caller: Caller, messages: Sequence[bytes], headers: Metadata, *, name: str, seconds: float) -> bytes:
     [method] = caller.methods
-    answer = await method(messages, timeout_seconds=seconds)
+    answer = await method(messages, timeout_seconds=seconds, headers=headers)
     if answer.code != OK:
         raise AttackError(f"{name} failed without load: {answer}")
     try:

@@ -1,5 +1,6 @@
 """The target of an attack: address, TLS, token, metadata, connections."""
 
+import base64
 import re
 import ssl
 from dataclasses import dataclass, field, replace
@@ -17,6 +18,8 @@ COMPRESSIONS = {"gzip": grpc.Compression.Gzip, "deflate": grpc.Compression.Defla
 MAX_CONNECTIONS = 256
 """Connections per process: the usual limit of open files is 1,024."""
 
+Metadata = tuple[tuple[str, str | bytes], ...]
+
 SECRET = "***"  # noqa: S105  reports show this instead
 
 
@@ -27,6 +30,27 @@ class Certificates:
     ca: bytes | None
     certificate: bytes | None
     key: bytes | None
+
+
+def header(name: str, value: str) -> tuple[str, str | bytes]:
+    """Returns a header as gRPC takes it: HTTP/2 allows lower-case names only, and a `-bin` header has bytes.
+
+    Raises:
+        UsageError: The name or the value is invalid; the value may be secret and is not shown.
+    """
+    name = name.lower()
+    if name in RESERVED_HEADERS:
+        raise UsageError(f"--header {name} is set by gRPC or HTTP/2 itself")
+    if not HEADER_NAME.fullmatch(name) or name.startswith("grpc-"):
+        raise UsageError(f"--header {name!r} is no name of a header: letters, digits, - _ . only")
+    if name.endswith("-bin"):
+        try:
+            return name, base64.b64decode(value + "=" * (-len(value) % 4), validate=True)
+        except ValueError:
+            raise UsageError(f"the value of the header {name} (--header) is not base64") from None
+    if not HEADER_VALUE.fullmatch(value):
+        raise UsageError(f"the header {name} (--header, --token) has characters other than printable ASCII")
+    return name, value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +65,7 @@ class Target:
         key_file: Key of the client's certificate.
         authority: Name to expect in the server's certificate instead of the address's.
         token: Sent as `authorization: Bearer …`.
-        headers: More metadata, as pairs of text; no binary (`-bin`) metadata.
+        headers: More metadata, as pairs of text; the value of a binary (`-bin`) header is base64.
         connections: Connections of each worker process to each address, used round-robin.
         compression: Compression of requests, one of `COMPRESSIONS`; empty for none. Answers may always be compressed.
         insecure_skip_verify: Whether to trust any certificate of the server (see `unverified`).
@@ -74,18 +98,16 @@ class Target:
             raise UsageError(
                 f"--connections must be from 1 to {MAX_CONNECTIONS // len(self.uris)}{each}, not {self.connections}"
             )
-        for name, value in self.metadata():
-            if name in RESERVED_HEADERS:
-                raise UsageError(f"--header {name} is set by gRPC or HTTP/2 itself")
-            if not HEADER_NAME.fullmatch(name) or name.startswith("grpc-") or name.endswith("-bin"):
-                raise UsageError(f"--header {name!r} is no name of a header: letters, digits, - _ . only")
-            if not HEADER_VALUE.fullmatch(value):
-                raise UsageError(f"the header {name} (--header, --token) has characters other than printable ASCII")
+        self.metadata()
 
-    def metadata(self) -> tuple[tuple[str, str], ...]:
-        """Returns the metadata of every call; HTTP/2 allows lower-case names only."""
+    def metadata(self) -> Metadata:
+        """Returns the metadata of every call.
+
+        Raises:
+            UsageError: A header is invalid.
+        """
         bearer = (("authorization", f"Bearer {self.token}"),) if self.token else ()
-        return (*((name.lower(), value) for name, value in self.headers), *bearer)
+        return tuple(header(name, value) for name, value in (*self.headers, *bearer))
 
     @property
     def uses_tls(self) -> bool:

@@ -10,6 +10,7 @@ from loadtest.analysis.summary import call_names, calls_named
 from loadtest.errors import UsageError
 from loadtest.plan import Call, Plan
 from loadtest.requests.checks import AnswerChecks
+from loadtest.requests.headers import RequestHeaders
 from loadtest.requests.method import find_method
 from loadtest.requests.payload import Payload, parse_template
 from loadtest.requests.queries import TEXT_FIELDS
@@ -38,7 +39,11 @@ async def calls_of(options: argparse.Namespace, target: Target) -> tuple[Call, .
     calls = []
     for kind in kinds:
         method = await find_method(
-            kind["call"], target=target, proto=options.proto, import_paths=tuple(options.import_path)
+            kind["call"],
+            target=target,
+            proto=options.proto,
+            import_paths=tuple(options.import_path),
+            protoset=options.protoset,
         )
         calls.append(
             Call(
@@ -73,6 +78,9 @@ def try_payloads(plan: Plan) -> None:
         varying = payload.template.fields or any(query.template is not None for query in plan.queries)
         for query in plan.queries if varying else plan.queries[:1]:
             payload.render([query] * call.queries_per_call, 0)
+    headers = RequestHeaders(plan.headers, seed=plan.seed)
+    for query in plan.queries if plan.headers else ():
+        headers.render(query, 0)
 
 
 def check_objectives(objectives: Sequence[Objective], plan: Plan) -> None:

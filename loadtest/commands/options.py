@@ -56,7 +56,8 @@ def add_target_options(parser: argparse.ArgumentParser) -> None:
     add("--authority", default="", metavar="NAME", help="name to expect in the server's certificate")
     token = os.environ.get("CHAJA_TOKEN", "")
     add("--token", default=token, help="bearer token (default: environment variable CHAJA_TOKEN)")
-    add("--header", action="append", default=[], metavar="NAME:VALUE", help="metadata of every call; repeatable")
+    header = "metadata of every call, with placeholders as in --data; a -bin header takes base64; repeatable"
+    add("--header", action="append", default=[], metavar="NAME:VALUE", help=header)
     add(
         "--connections",
         type=int,
@@ -86,6 +87,8 @@ def add_request_options(parser: argparse.ArgumentParser) -> None:
     mix = "file of weighted calls with call, weight, data, queries_per_call, check; replaces --call"
     add("--mix", type=Path, metavar="FILE", help=mix)
     add("--proto", type=Path, metavar="FILE", help=".proto file that defines the method")
+    protoset = "compiled .proto files that define the method: protoc --include_imports --descriptor_set_out=FILE"
+    add("--protoset", type=Path, metavar="FILE", help=protoset)
     imports = "import folder of the .proto file"
     add("--import-path", type=Path, action="append", default=[], metavar="DIR", help=imports)
     queries = "queries: plain text, or JSONL, a JSON array or CSV with `query` or `text`, such as BEIR's"
@@ -164,6 +167,7 @@ def make_plan(
     Raises:
         LoadtestError: A flag or file is wrong, or a call for reflection or a reference answer fails.
     """
+    headers = [_header(text) for text in options.header]
     target = Target(
         address=options.target,
         tls=options.tls,
@@ -172,7 +176,7 @@ def make_plan(
         key_file=options.key,
         authority=options.authority,
         token=options.token,
-        headers=tuple(_header(text) for text in options.header),
+        headers=tuple(pair for pair in headers if "{{" not in pair[1]),
         connections=options.connections,
         compression=options.compression,
         insecure_skip_verify=options.insecure_skip_verify,
@@ -189,6 +193,7 @@ def make_plan(
     plan = Plan(
         target=target,
         calls=asyncio.run(calls_of(options, target)),
+        headers=tuple(pair for pair in headers if "{{" in pair[1]),
         queries=tuple(queries),
         order=options.order,
         zipf_exponent=options.zipf_exponent,

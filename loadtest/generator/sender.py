@@ -21,6 +21,7 @@ from loadtest.plan import Call, Plan
 from loadtest.requests.answer import CHAJA, AnswerReader
 from loadtest.requests.answer_errors import AnswerErrors, ErrorReader
 from loadtest.requests.checks import AnswerChecks
+from loadtest.requests.headers import RequestHeaders
 from loadtest.requests.payload import Payload
 from loadtest.requests.sampling import Draw, Sampler
 from loadtest.requests.unique import made_unique
@@ -112,6 +113,7 @@ class Sender:
         self._known_messages: set[tuple[int, str]] = set()
         self._plan = plan
         self._callers = [Caller(call, channels, plan) for call in plan.calls]
+        self._headers = RequestHeaders(plan.headers, seed=plan.seed)
         self._mix = Draw([call.weight for call in plan.calls], seed=plan.seed, stream=MIX_STREAM)
         self._sampler = Sampler(plan.order, len(plan.queries), seed=plan.seed, exponent=plan.zipf_exponent)
         self._outlet = outlet
@@ -132,6 +134,7 @@ class Sender:
         """
         with self._lock:
             index, key, messages = self._make(number)
+            headers = self._headers.render(self._plan.queries[key[0]], number)
         send = next(self._sends)
         methods = self._callers[index].methods
         self._unanswered[send] = _Request(index, key, number, sum(map(len, messages)), planned_ns, now_ns())
@@ -139,6 +142,7 @@ class Sender:
             messages,
             timeout_seconds=self._plan.deadline_seconds,
             on_answer=functools.partial(self._answered, send, on_done),
+            headers=headers,
         )
 
     def _make(self, number: int) -> tuple[int, tuple[int, ...], Sequence[bytes]]:

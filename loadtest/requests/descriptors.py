@@ -13,14 +13,28 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import cast
 
+from google.protobuf import (
+    any_pb2,
+    descriptor_pb2,
+    duration_pb2,
+    empty_pb2,
+    field_mask_pb2,
+    struct_pb2,
+    timestamp_pb2,
+    wrappers_pb2,
+)
 from google.protobuf.descriptor import Descriptor, FileDescriptor
 from google.protobuf.descriptor_database import DescriptorDatabase
-from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 from google.protobuf.descriptor_pool import DescriptorPool
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
 from chaja import v1
 from loadtest.errors import UsageError
+
+MODULES = (any_pb2, descriptor_pb2, duration_pb2, empty_pb2, field_mask_pb2, struct_pb2, timestamp_pb2, wrappers_pb2)
+WELL_KNOWN: dict[str, FileDescriptor] = {module.DESCRIPTOR.name: module.DESCRIPTOR for module in MODULES}
+"""The files of the well-known types by name."""
 
 
 def chaja_descriptors() -> FileDescriptorSet:
@@ -52,15 +66,49 @@ def proto_descriptors(path: Path, *, import_paths: Iterable[Path] = ()) -> FileD
         return FileDescriptorSet.FromString(out.read_bytes())
 
 
+def protoset_descriptors(path: Path) -> FileDescriptorSet:
+    """Reads a serialized `FileDescriptorSet`, as protoc and buf write it.
+
+    Raises:
+        UsageError: The file cannot be read, is no such set, or lacks a file that another one imports.
+    """
+    try:
+        found = FileDescriptorSet.FromString(path.read_bytes())
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+    except DecodeError:
+        found = FileDescriptorSet()
+    if not found.file:
+        raise UsageError(f"{path} is no protoset: write it with protoc --include_imports --descriptor_set_out=FILE")
+    known = {file.name for file in found.file} | WELL_KNOWN.keys()
+    for file in found.file:
+        if lacking := [name for name in file.dependency if name not in known]:
+            raise UsageError(f"{path} lacks {lacking[0]}, which {file.name} imports: add --include_imports to protoc")
+    pool = pool_of(found)
+    for file in found.file:
+        try:
+            pool.FindFileByName(file.name)
+        except (KeyError, TypeError) as error:
+            raise UsageError(f"{path} is no valid protoset: {' '.join(str(error).split())}") from None
+    return found
+
+
 def descriptor_of(message_class: type[Message]) -> Descriptor:
     """Returns a class's descriptor, for every implementation of protobuf."""
     return cast(Descriptor, message_class.DESCRIPTOR)
 
 
 def pool_of(descriptors: FileDescriptorSet) -> DescriptorPool:
-    """Returns a pool of the files, given in any order."""
+    """Returns a pool of the files, given in any order, and of the well-known types.
+
+    A `google.protobuf.Any` may hold a well-known type that the files do not import.
+    """
     database = DescriptorDatabase()
     for file in descriptors.file:
+        database.Add(file)
+    for name in WELL_KNOWN.keys() - {file.name for file in descriptors.file}:
+        file = FileDescriptorProto()
+        WELL_KNOWN[name].CopyToProto(file)
         database.Add(file)
     return DescriptorPool(database)
 

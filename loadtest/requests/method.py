@@ -9,7 +9,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.message import Message
 
 from loadtest.errors import UsageError
-from loadtest.requests.descriptors import chaja_descriptors, pool_of, proto_descriptors
+from loadtest.requests.descriptors import chaja_descriptors, pool_of, proto_descriptors, protoset_descriptors
 from loadtest.requests.reflection import reflected_descriptors
 from loadtest.target import Target
 
@@ -59,7 +59,12 @@ def _message_class(descriptors: bytes, name: str) -> type[Message]:
 
 
 async def find_method(
-    name: str, *, target: Target, proto: Path | None = None, import_paths: tuple[Path, ...] = ()
+    name: str,
+    *,
+    target: Target,
+    proto: Path | None = None,
+    import_paths: tuple[Path, ...] = (),
+    protoset: Path | None = None,
 ) -> Method:
     """Finds a method by its name.
 
@@ -69,11 +74,16 @@ async def find_method(
         target: The server; its reflection describes methods outside `chaja.v1`.
         proto: A .proto file to take the method from instead.
         import_paths: Folders that the file's imports are relative to.
+        protoset: A file with a serialized `FileDescriptorSet` to take the method from instead.
 
     Raises:
         UsageError: No method, or more than one, has this name.
         AttackError: The server cannot be reached, or its reflection fails.
     """
+    if proto is not None and protoset is not None:
+        raise UsageError("--proto and --protoset both define the method: give one of them")
+    if protoset is not None:
+        return _pick(name, protoset_descriptors(protoset))
     if proto is not None:
         return _pick(name, proto_descriptors(proto, import_paths=import_paths))
     service, _, _ = _split(name)

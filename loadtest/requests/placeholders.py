@@ -31,9 +31,9 @@ class Draws:
         number: The request's number.
     """
 
-    def __init__(self, seed: int, number: int) -> None:
+    def __init__(self, seed: int, number: int, *, stream: int = 0) -> None:
         self.number = number
-        self._seed = seed
+        self._seed = f"{seed} {stream}"
         self._drawn = 0
 
     def octets(self, size: int) -> bytes:

@@ -106,7 +106,7 @@ class Template:
         parts.append(_constant(text[end:]))
 
         def joined(queries: Sequence[Query], draws: Draws) -> Any:
-            text = "".join([_written(part(queries, draws)) for part in parts])
+            text = "".join([written(part(queries, draws)) for part in parts])
             return text if convert is None else convert(text)
 
         return joined
@@ -181,7 +181,7 @@ def _converted(value: Any, convert: Convert) -> Any:
 
 def _as_text(value: Any) -> Any:
     """Returns a number or truth value as text; other values stay."""
-    return _written(value) if isinstance(value, int | float) else value
+    return written(value) if isinstance(value, int | float) else value
 
 
 def _as_truth(value: Any) -> Any:
@@ -196,7 +196,7 @@ def _as_base64(value: Any) -> Any:
     return value
 
 
-def _written(value: Any) -> str:
+def written(value: Any) -> str:
     """Returns a value within a longer text: a text as it is, others as in JSON."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 

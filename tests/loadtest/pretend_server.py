@@ -26,6 +26,7 @@ class PretendService(grpc.GenericRpcHandler):
         self._first: float | None = None
         self._calls = 0
         self._stalled = False
+        self._values: set[Any] = set()
         self._answers = [bytes.fromhex(answer) for answer in options.answers.split(",")]
 
     def service(self, handler_call_details: Any) -> Any:
@@ -44,6 +45,11 @@ class PretendService(grpc.GenericRpcHandler):
         options = self._options
         if options.token and dict(context.invocation_metadata()).get("authorization") != f"Bearer {options.token}":
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, "no token")
+        if options.unique_header:
+            value = dict(context.invocation_metadata()).get(options.unique_header)
+            if value is None or value in self._values:
+                await context.abort(grpc.StatusCode.ALREADY_EXISTS, f"no other {options.unique_header}: {value!r}")
+            self._values.add(value)
         self._calls += 1
         if self._first is None:
             self._first = time.monotonic()
@@ -96,6 +102,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--token", default="", help="reject calls without this token")
     parser.add_argument("--answers", default="", help="serialized answers in hexadecimal, separated by commas")
+    parser.add_argument("--unique-header", default="", help="fail calls without another value of this header")
     parser.add_argument("--delay", type=float, default=0.0, help="delay of each answer in seconds")
     parser.add_argument("--stall", type=float, default=0.0, help="block the process once for this many seconds")
     parser.add_argument("--stall-after", type=float, default=0.0, help="seconds from the first call to the stall")

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from loadtest.errors import ExitCode
+from loadtest.requests.descriptors import proto_descriptors
 from tests.loadtest.integration.attacks import SUCCESSFUL, records_of, run_command
 from tests.loadtest.pretend_server import pretend_server
 
@@ -99,6 +100,26 @@ def test_random_payloads_do_not_depend_on_the_processes(proto: Path, tmp_path: P
         assert len(records) == 75
         sizes.append(records["request_bytes"].tolist())
     assert sizes[0] == sizes[1] != sizes[2]
+
+
+@pytest.mark.parametrize("header", ["x-id: {{uuid}}", "x-id-bin: {{random_bytes 8}}", "x-id: {{number}}"])
+def test_headers_are_filled_for_each_request(proto: Path, tmp_path: Path, header: str) -> None:
+    out = tmp_path / "results.bin"
+    flags = ("--proto", str(proto), "--call", "Get", "--data", "{}", "--out", str(out), "--header", header)
+    with pretend_server(unique_header=header.partition(":")[0]) as address:
+        run = run_command("attack", address, *QUICK, *flags)
+    assert run.returncode in SUCCESSFUL, run.stderr + run.stdout
+    assert not records_of(out)["code"].any()
+
+
+def test_a_protoset_describes_a_server(proto: Path, tmp_path: Path) -> None:
+    protoset, out = tmp_path / "shop.protoset", tmp_path / "results.bin"
+    protoset.write_bytes(proto_descriptors(proto).SerializeToString())
+    with pretend_server() as address:
+        flags = ("--protoset", str(protoset), "--call", "Orders/Get", "--data", '{"text": "a"}', "--out", str(out))
+        run = run_command("attack", address, *QUICK, *flags)
+    assert run.returncode in SUCCESSFUL, run.stderr + run.stdout
+    assert (records_of(out)["request_bytes"] == 3).all()
 
 
 def test_payloads_and_token_are_sent_and_no_secret_is_stored(proto: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import chaja.v1
 from loadtest.errors import UsageError
-from loadtest.requests.descriptors import chaja_descriptors, pool_of, proto_descriptors
+from loadtest.requests.descriptors import chaja_descriptors, pool_of, proto_descriptors, protoset_descriptors
 
 
 def services_of(descriptors: FileDescriptorSet) -> set[str]:
@@ -62,3 +62,31 @@ def test_a_missing_proto_file_is_rejected(tmp_path: Path) -> None:
     for missing in (tmp_path / "missing.proto", tmp_path):
         with pytest.raises(UsageError, match="cannot be read"):
             proto_descriptors(missing)
+
+
+def test_a_protoset_holds_what_protoc_compiled(protos: Path, tmp_path: Path) -> None:
+    whole = proto_descriptors(protos / "shop.proto")
+    file = tmp_path / "shop.protoset"
+    file.write_bytes(whole.SerializeToString())
+    assert protoset_descriptors(file) == whole
+    without = [each for each in whole.file if not each.name.startswith("google/")]
+    file.write_bytes(FileDescriptorSet(file=without).SerializeToString())
+    found = pool_of(protoset_descriptors(file)).FindMessageTypeByName("shop.v1.FindRequest")
+    assert found.fields_by_name["patience"].message_type is not None
+
+
+def test_a_protoset_without_its_imports_is_rejected(protos: Path, tmp_path: Path) -> None:
+    file = tmp_path / "shop.protoset"
+    file.write_bytes(FileDescriptorSet(file=proto_descriptors(protos / "shop.proto").file[-1:]).SerializeToString())
+    with pytest.raises(UsageError, match=r"lacks common/item\.proto, which shop\.proto imports: add --include_imports"):
+        protoset_descriptors(file)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xff", b"syntax"])
+def test_a_file_that_is_no_protoset_is_rejected(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "shop.protoset"
+    file.write_bytes(content)
+    with pytest.raises(UsageError, match=r"is no protoset: write it with protoc --include_imports"):
+        protoset_descriptors(file)
+    with pytest.raises(UsageError, match="cannot be read"):
+        protoset_descriptors(tmp_path / "none")
