@@ -18,7 +18,7 @@ from loadtest.errors import ExitCode
 from sample.server_process import REPOSITORY, running_server
 from tools.server_wheel_check import Failed, check_names, install, run
 
-MAX_MEGABYTES = 250
+MAX_MEGABYTES = 300
 SUCCESSFUL = (ExitCode.OK, ExitCode.SATURATED)
 """Server and generator share the machine, so the generator may be saturated."""
 
