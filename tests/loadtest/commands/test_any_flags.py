@@ -1,0 +1,124 @@
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import loadtest.requests.method
+from loadtest.analysis.objective import parse_objective
+from loadtest.commands.attack import add_parser
+from loadtest.commands.calls import check_objectives
+from loadtest.commands.options import make_plan, make_schedule, measured_seconds
+from loadtest.errors import LoadtestError
+from loadtest.generator.wire import encode_plan
+from loadtest.requests.descriptors import proto_descriptors
+
+PROTO = Path(__file__).parents[1] / "requests" / "protos" / "known.proto"
+FLAGS = [
+    "--data",
+    "--header",
+    "--call",
+    "--check",
+    "--profile",
+    "--assert",
+    "--rate",
+    "--duration",
+    "--seed",
+    "--zipf-exponent",
+    "--queries-per-call",
+    "--deadline",
+    "--warm-up",
+    "--token",
+    "--authority",
+    "--rate-to",
+    "--steps",
+    "--in-flight",
+    "--count",
+    "--connections",
+    "--processes",
+    "--max-in-flight",
+    "--late-after",
+    "--quality-at",
+    "--error-field",
+    "--order",
+    "--schedule",
+    "--compression",
+]
+FILES = ("", "--queries", "--data-file", "--mix", "--protoset", "--timestamps", "--qrels")
+ODD = (
+    "nan",
+    "inf",
+    "-1",
+    "0",
+    "1e999",
+    "9" * 30,
+    "{{query}}",
+    "{{",
+    "{{uuid}}",
+    "{}",
+    "[]",
+    "null",
+    "@",
+    "@/",
+    "\ud800",
+)
+FITTING = ("@/dev/null", "5s", "10-20:5s", "1:1s,", "true", "x.y", "a:b", "a-bin:{{uuid}}", "p99<5ms", "TakeAll.p9<5ms")
+VALUES = st.text(max_size=12) | st.sampled_from([*ODD, *FITTING])
+NAMES = st.sampled_from(["call", "weight", "data", "queries_per_call", "check", "name", "query", "timestamp", "id"])
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner | st.just("TakeAll"), max_size=4),
+    max_leaves=8,
+)
+
+
+@pytest.fixture(scope="module")
+def _compiled_once() -> Any:
+    compiled = proto_descriptors(PROTO)
+    with pytest.MonkeyPatch.context() as patch:  # Otherwise each example would start protoc.
+        patch.setattr(loadtest.requests.method, "proto_descriptors", lambda *_, **__: compiled)
+        yield
+
+
+@pytest.mark.usefixtures("_compiled_once")
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    flags=st.dictionaries(st.sampled_from(FLAGS), VALUES, max_size=4),
+    file=st.sampled_from(FILES),
+    content=st.binary(max_size=40) | JSON.map(lambda value: json.dumps(value).encode()),
+    suffix=st.sampled_from(["", ".csv"]),
+)
+def test_any_flags_make_a_plan_or_an_error_of_one_line(
+    tmp_path_factory: pytest.TempPathFactory, flags: dict[str, str], file: str, content: bytes, suffix: str
+) -> None:
+    path = tmp_path_factory.getbasetemp() / f"flags{suffix}"
+    path.write_bytes(content)
+    arguments = [
+        "attack",
+        "localhost:1",
+        "--call",
+        "TakeAll",
+        *([] if file == "--protoset" else ["--proto", str(PROTO)]),
+    ]
+    arguments += [file, str(path)] if file else []
+    arguments += [] if {"--rate", "--in-flight", "--profile"} & flags.keys() else ["--rate", "5", "--count", "1"]
+    parser = argparse.ArgumentParser(allow_abbrev=False)
+    add_parser(parser.add_subparsers())
+    said = ""
+    try:
+        options = parser.parse_args([*arguments, *(f"{flag}={value}" for flag, value in flags.items())])
+        objectives = [parse_objective(text) for text in options.assertions]
+        schedule = make_schedule(options)
+        seconds = measured_seconds(options, schedule)
+        in_flight = options.in_flight or 0
+        plan = make_plan(options, schedule=schedule, in_flight=in_flight, seconds=seconds, count=options.count)
+        check_objectives(objectives, plan)
+        encode_plan(plan)
+    except SystemExit:  # argparse has refused it.
+        return
+    except LoadtestError as error:
+        said = str(error)
+    assert "\n" not in said
