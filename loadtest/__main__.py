@@ -1,6 +1,7 @@
 """The command line: `python -m loadtest attack | report | plot | compare | slo`."""
 
 import argparse
+import io
 import os
 import signal
 import sys
@@ -23,6 +24,8 @@ def main() -> int:
     for command in (attack, report, plot, compare, slo):
         command.add_parser(commands)
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # An error's message contains what gRPC would log.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # A path may have bytes that are no text.
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM keeps partial results, as Ctrl-C does.
     try:
         try:

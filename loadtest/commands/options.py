@@ -311,7 +311,8 @@ def command_line(arguments: list[str]) -> str:
         secret = flag in SECRET_FLAGS
         shown.append(SECRET if hide else f"{flag}={SECRET}" if secret and equals else argument)
         hide = secret and not equals
-    return f"{PROGRAM} {shlex.join(shown)}"
+    line = f"{PROGRAM} {shlex.join(shown)}"
+    return line.encode(errors="replace").decode()  # A path may have bytes that are no text.
 
 
 def check_measurable(objectives: Sequence[Objective], options: argparse.Namespace) -> None:

@@ -83,7 +83,7 @@ def write(parts: Iterable[str], out: Path | None) -> None:
         raise UsageError(f"--out {out} is a results file and is not overwritten; name another file")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        with out.open("w", encoding="utf-8") as file:
+        with out.open("w", encoding="utf-8", errors="backslashreplace") as file:
             file.writelines(parts)
     except OSError as error:
         raise UsageError(f"{out} cannot be written: {error.strerror}") from None

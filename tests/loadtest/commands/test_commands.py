@@ -14,6 +14,7 @@ from loadtest.errors import ExitCode
 from loadtest.schedule import constant
 from loadtest.target import Target
 from sample.server_process import REPOSITORY
+from tests.loadtest.integration.attacks import run_command
 from tests.loadtest.results_files import record, vitals, write_run
 
 
@@ -249,6 +250,15 @@ def test_secrets_of_the_command_line_are_hidden() -> None:
     shown = command_line(["attack", "x:1", "--token", "s3cret", "--header", "a:s3cret", "--token=s3cret"])
     assert "s3cret" not in shown
     assert shown.endswith("attack x:1 --token '***' --header '***' '--token=***'")
+
+
+def test_a_path_that_is_no_text_is_written(results: Path) -> None:
+    path = results.rename(results.parent / os.fsdecode(b"a\xff.bin"))
+    for layout in ("text", "json", "markdown"):
+        reported = run_command("report", str(path), "--format", layout)
+        assert reported.returncode == ExitCode.OK, reported.stderr
+        assert r"a\udcff.bin" in reported.stdout
+    assert command_line(["report", str(path)]).endswith("a?.bin'")
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("20s", 20), ("500ms", 0.5), ("2m", 120), ("1.5h", 5400), ("7", 7)])
