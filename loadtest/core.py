@@ -129,7 +129,8 @@ class Core:
         next_event = self._channel.next_call_event
         while not self._closing or self._calls:
             event = next_event()
-            event.tag(event, now_ns())
+            if event.tag is not None:  # With GRPC_ENABLE_FORK_SUPPORT the core also returns without an event.
+                event.tag(event, now_ns())
 
 
 class CoreMethod:
@@ -138,7 +139,6 @@ class CoreMethod:
     def __init__(self, core: Core, path: str, form: Form) -> None:
         self._core = core
         self._path = path.encode()
-        self._handle = core._channel.get_registered_call_handle(self._path)
         self._form = form
 
     def start(
@@ -150,9 +150,13 @@ class CoreMethod:
         call = _Stream(core, messages, on_answer, form) if streams else _Unary(core, messages, on_answer)
         core._calls.add(call)
         deadline = time.time() + timeout_seconds
-        call.handle = core._channel.integrated_call(
-            NO_FLAGS, self._path, None, deadline, metadata, None, call.operations(metadata), None, self._handle
-        )
+        try:
+            call.handle = core._channel.integrated_call(
+                NO_FLAGS, self._path, None, deadline, metadata, None, call.operations(metadata), None
+            )
+        except BaseException:  # The core refuses metadata that it cannot send.
+            core._calls.discard(call)
+            raise
         return call
 
 
@@ -185,8 +189,9 @@ class _Unary:
 
     def _end(self, event: Any, at_ns: int) -> None:
         self._core._calls.discard(self)
-        *_, received, status = event.batch_operations
-        code, message = status.code(), received.message()
+        operations = event.batch_operations
+        message, status = operations[-2].message(), operations[-1]
+        code = status.code()
         if code != OK:
             answer = Answer(_known(code), status.details(), (), at_ns)
         elif message is None:

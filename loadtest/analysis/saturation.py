@@ -19,7 +19,7 @@ WAITED_SHARE = 0.1
 """Waiting for a CPU lengthens every latency. A closed loop is never late, so late sends do not show it."""
 
 BUSY_SHARE = 0.9
-"""An event loop that uses a larger share of a core cannot send on time."""
+"""A thread that uses a larger share of a core cannot send, or read answers, on time."""
 
 ROUNDING_SECONDS = 0.0005
 """Rounding of the times that workers report."""
@@ -37,9 +37,9 @@ class Generator:
         processes: Worker processes that reported.
         late, late_share: Late sends, and their share.
         watched_seconds: Time that the workers' reports cover.
-        busiest_share: Share of a core that the busiest event loop used.
+        busiest_share: Share of a core that the busiest thread used: one that sends, or that reads a connection.
         cpu_seconds: CPU time of all worker processes.
-        waited_share: Share of the time that an event loop was runnable without a CPU; the highest of all workers.
+        waited_share: Share of the time that a thread was runnable without a CPU; the highest of all workers.
         lag_share: Share of half seconds in which an event loop was blocked for longer than `LAG_SECONDS`.
         longest_lag_seconds: The longest time that an event loop was blocked.
         memory_bytes: Highest resident memory of one process.

@@ -24,10 +24,10 @@ Scrapes = Sequence[Mapping[str, Any]]
 def vitals_over_time(runs: Sequence[Run]) -> go.Figure:
     """Draws each generator process: lag of its event loop in ms, CPU as a share of a core, calls in flight.
 
-    A solid line shows the CPU of the event loop; a dotted line that of the whole process with its writing thread.
+    A solid line shows the CPU of the busiest thread; a dotted line that of the whole process.
     """
     chart = panels(
-        ("Event loop blocked", "CPU: event loop; dotted: whole process", "Calls in flight"),
+        ("Event loop blocked", "CPU: busiest thread; dotted: whole process", "Calls in flight"),
         ("ms", "share of a core", "calls"),
         x=SECONDS,
     )

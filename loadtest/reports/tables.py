@@ -296,7 +296,7 @@ def generator_table(summary: Summary) -> Table:
     generator = summary.generator
     rows = [
         ("processes", f"{generator.processes}"),
-        ("busiest event loop", f"{generator.busiest_share:.0%} of a core"),
+        ("busiest thread", f"{generator.busiest_share:.0%} of a core"),
         ("waited for a CPU, at most", f"{generator.waited_share:.1%} of the time"),
         ("CPU of all processes", f"{generator.cpu_seconds:.1f} s"),
         ("longest time that an event loop was blocked", f"{generator.longest_lag_seconds * 1e3:.1f} ms"),
