@@ -1,4 +1,4 @@
-"""The command line: `python -m loadtest attack | report | plot | compare | slo`."""
+"""The command line: `python -m loadtest attack | report | plot | compare | slo | worker`."""
 
 import argparse
 import io
@@ -6,8 +6,11 @@ import os
 import signal
 import sys
 
+# gRPC reads it on import. An error's message contains what it would log.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
 from chaja import __version__
-from loadtest.commands import attack, compare, plot, report, slo
+from loadtest.commands import attack, compare, plot, report, slo, worker
 from loadtest.errors import ExitCode, LoadtestError
 from loadtest.programs import ERROR, PROGRAM
 
@@ -21,9 +24,8 @@ def main() -> int:
     )
     parser.add_argument("--version", action="version", version=f"chaja {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (attack, report, plot, compare, slo):
+    for command in (attack, report, plot, compare, slo, worker):
         command.add_parser(commands)
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # An error's message contains what gRPC would log.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # A path may have bytes that are no text.
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM keeps partial results, as Ctrl-C does.

@@ -1,5 +1,7 @@
 """Runs an attack: starts the worker processes, gives them a common start time, and stores their reports.
 
+The processes run on this machine or on others (`loadtest.machines`), with the same messages and the same results.
+
     plan = Plan(target=Target(address="127.0.0.1:50051"), calls=(Call(method=method),), queries=queries,
                 schedule=constant(500), seconds=20)
     attack(plan, Path("results.bin"))
@@ -13,7 +15,7 @@ import queue
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -22,15 +24,15 @@ from loadtest.codes import DENIED
 from loadtest.environment import describe_environment
 from loadtest.errors import AttackError, Denied, UsageError
 from loadtest.generator.handle import Inbox, LocalMachine
+from loadtest.generator.loops import share_of
 from loadtest.generator.wire import encode_plan
+from loadtest.machines.remote import RemoteMachine, connect
 from loadtest.plan import Plan
 from loadtest.progress import Progress
 from loadtest.results.blocks import Block, Kind
 from loadtest.results.file import ResultsWriter
 from loadtest.scrape import Scraper
-
-HEAD_START_SECONDS = 0.1
-"""Time from the readiness of the last worker to the first send."""
+from loadtest.target import Target
 
 READY_SECONDS = 60.0
 STOP_SECONDS = 15.0
@@ -41,6 +43,7 @@ TICK_SECONDS = 0.2
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 Observer = Callable[[Progress], None]
+Machine = LocalMachine | RemoteMachine
 
 
 @dataclass(frozen=True)
@@ -58,12 +61,21 @@ class Ending:
     lost: int = 0
 
 
-def attack(plan: Plan, out: Path, *, observer: Observer | None = None, command_line: str = "") -> Ending:
+def attack(
+    plan: Plan,
+    out: Path,
+    *,
+    workers: Sequence[Target] = (),
+    observer: Observer | None = None,
+    command_line: str = "",
+) -> Ending:
     """Runs a plan and writes its results.
 
     Args:
         plan: The plan to run.
         out: The results file.
+        workers: The generator machines that share the plan's processes, each with a running `worker` command; empty for
+            this machine alone.
         observer: Called with the progress several times a second.
         command_line: Stored in the results file.
 
@@ -71,30 +83,48 @@ def attack(plan: Plan, out: Path, *, observer: Observer | None = None, command_l
         How it ended. After the start, Ctrl-C and SIGTERM make the results partial and are not raised.
 
     Raises:
-        AttackError: The server did not answer, its first answers all denied access, or no process could run; no file
-            remains.
+        AttackError: The server or a generator machine did not answer, the first answers all denied access, or no
+            process could run; no file remains.
         ResultsError: The results file cannot be written.
     """
     inbox: Inbox = queue.Queue()
-    machine = LocalMachine(encode_plan(plan), range(plan.processes), lambda number, block: inbox.put((number, block)))
+    encoded = encode_plan(plan)
+    machines = _machines(plan, workers)
     try:
+        first = 0
+        for place, machine in enumerate(machines):
+            numbers = range(first, first := first + share_of(plan.processes, place, len(machines)))
+            machine.begin(encoded, numbers, lambda number, block: inbox.put((number, block)))
         _wait_until_ready(inbox, plan.processes)
+        head_start_seconds = max(machine.head_start_seconds for machine in machines)
         header = {
             "plan": plan.described(),
             "environment": describe_environment(command_line),
-            "started": time.time() + HEAD_START_SECONDS,
+            "workers": [described for machine in machines if (described := machine.described())],
+            "started": time.time() + head_start_seconds,
         }
         with ResultsWriter(out, header) as results:
             with _interrupts() as interrupts:
-                ending = _Run(plan, machine, inbox, results, observer, interrupts).run()
-            results.json(Kind.END, asdict(ending))
+                ending = _Run(plan, machines, inbox, results, observer, interrupts).run(head_start_seconds)
+                clocks = [] if ending.interrupted else [drift for machine in machines if (drift := machine.drift())]
+            results.json(Kind.END, {**asdict(ending), "clocks": clocks})
         return ending
     except Denied:
         if out.is_file():  # It may be a device, such as /dev/null.
             out.unlink()
         raise
     finally:
-        machine.kill()
+        for machine in machines:
+            machine.kill()
+
+
+def _machines(plan: Plan, workers: Sequence[Target]) -> Sequence[Machine]:
+    """Returns this machine, or the others; raises UsageError if a machine would get no process."""
+    if not workers:
+        return [LocalMachine()]
+    if len(workers) > plan.processes:
+        raise UsageError(f"{len(workers)} machines (--workers) need at least as many processes, not {plan.processes}")
+    return connect(workers)
 
 
 @dataclass
@@ -102,7 +132,7 @@ class _Run:
     """One run, from its start to the exit of the last worker."""
 
     plan: Plan
-    machine: LocalMachine
+    machines: Sequence[Machine]
     inbox: Inbox
     results: ResultsWriter
     observer: Observer | None
@@ -116,10 +146,11 @@ class _Run:
         self._troubles: list[str] = []
         self._interrupted_at: float | None = None
 
-    def run(self) -> Ending:
-        """Returns how it ended."""
-        start_ns = now_ns() + int((HEAD_START_SECONDS + self.plan.warm_up_seconds) * 1e9)
-        self.machine.start(start_ns)
+    def run(self, head_start_seconds: float) -> Ending:
+        """Sends the first request after `head_start_seconds`; returns how the run ended."""
+        start_ns = now_ns() + int((head_start_seconds + self.plan.warm_up_seconds) * 1e9)
+        for machine in self.machines:
+            machine.start(start_ns)
         plan = self.plan
         longest = plan.seconds + plan.deadline_seconds + STOP_SECONDS
         with Scraper(plan.metrics_url, token=plan.metrics_token, start_ns=start_ns) as scraper:
@@ -130,7 +161,8 @@ class _Run:
                     raise Denied(f"the server denies every call ({name}): set --token to a token that permits them")
                 if self.interrupts and self._interrupted_at is None:
                     self._interrupted_at = time.monotonic()
-                    self.machine.stop()
+                    for machine in self.machines:
+                        machine.stop()
                 since = self._interrupted_at
                 patience = HURRIED_STOP_SECONDS if len(self.interrupts) > 1 else STOP_SECONDS
                 if self._progress.seconds > longest or (since and time.monotonic() - since > patience):
@@ -163,7 +195,8 @@ class _Run:
         if block is None:
             if number in self._running:
                 self._running.discard(number)
-                self._troubles.append(f"generator process {number} died")
+                [name] = [machine.name for machine in self.machines if number in machine.numbers]
+                self._troubles.append(f"generator process {number}{name and f' of worker {name}'} died")
         elif block.kind == Kind.RECORDS:
             self.results.records(block.payload)
             self._progress.add(block.payload)
@@ -175,7 +208,8 @@ class _Run:
             self._in_flight[number] = int(vitals["in_flight"]) if vitals["seconds"] >= 0 else 0
         elif block.kind == Kind.FAILED:
             self._running.discard(number)
-            self._troubles.append(str(block.json()["message"]))
+            if (message := str(block.json()["message"])) not in self._troubles:  # Of each process of a lost machine.
+                self._troubles.append(message)
         elif block.kind == Kind.END:
             end = block.json()
             self._unanswered += int(end["unanswered"])

@@ -16,6 +16,7 @@ from loadtest.errors import AttackError
 from loadtest.plan import Plan
 from loadtest.requests.unique import first_number
 from loadtest.schedule import constant
+from loadtest.target import Target
 
 BACKLOG_SHARE = 0.02
 """A stable server may have a backlog of its usual calls in flight, plus this share of a trial."""
@@ -194,6 +195,7 @@ def trial(
     windows: int,
     window_seconds: float,
     poisson: bool = False,
+    workers: Sequence[Target] = (),
     observer: Observer | None = None,
     command_line: str = "",
 ) -> Trial:
@@ -210,7 +212,7 @@ def trial(
     # A trial must not repeat the unique queries of the trials before it: the server has cached them.
     unique_from = None if plan.unique_from is None else first_number()
     timed = replace(plan, schedule=schedule, in_flight=0, seconds=seconds, count=None, unique_from=unique_from)
-    ending = attack(timed, out, observer=observer, command_line=command_line)
+    ending = attack(timed, out, workers=workers, observer=observer, command_line=command_line)
     if ending.interrupted:
         raise KeyboardInterrupt
     if ending.partial:

@@ -146,7 +146,7 @@ def flags_text() -> str:
     """Returns the help of every command of the load tester."""
     environment = {**os.environ, "COLUMNS": "120"}
     parts = []
-    for name in ("attack", "report", "plot", "compare", "slo"):
+    for name in ("attack", "report", "plot", "compare", "slo", "worker"):
         command = [sys.executable, "-m", "loadtest", name, "--help"]
         shown = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=True)
         parts.append(f"### {name}\n\n```text\n{shown.stdout.rstrip()}\n```")

@@ -11,6 +11,7 @@ import numpy as np
 
 from loadtest.analysis.calls import CallSummary
 from loadtest.analysis.latency import Latencies
+from loadtest.analysis.machines import Machine, ProcessCounts, machines_of
 from loadtest.analysis.quality import Quality
 from loadtest.analysis.saturation import Generator, judge
 from loadtest.analysis.timeline import Timeline
@@ -43,6 +44,7 @@ class Summary:
         timeline: Counts second by second; of several runs, the sum.
         quality: The quality of the answers.
         generator: The health of the generator.
+        machines: Each generator machine of runs with `--workers`.
     """
 
     runs: list[Run]
@@ -58,6 +60,7 @@ class Summary:
     timeline: Timeline
     quality: Quality
     generator: Generator
+    machines: list[Machine]
 
     @property
     def planned(self) -> int:
@@ -182,10 +185,12 @@ class _Span:
         self.plan: dict[str, Any] = run.header["plan"]
         self.first_planned, self.last_planned = math.inf, 0.0
         self.sent = 0
+        self.by_process = ProcessCounts(late_seconds=self.plan["late_seconds"])
         self._done = Latencies()
 
     def add(self, records: Records) -> None:
         self.sent += len(records)
+        self.by_process.add(records)
         self.first_planned = min(self.first_planned, records["planned_ns"].min() / 1e9)
         self.last_planned = max(self.last_planned, records["planned_ns"].max() / 1e9)
         self._done.add(records["done_ns"])
@@ -293,6 +298,11 @@ class _Reading:
             timeline=self._timeline,
             quality=self._quality,
             generator=judge(vitals, sent=total.sent, late=self._late, between_seconds=self._between),
+            machines=[
+                machine
+                for span in self.spans
+                for machine in machines_of(span.run, span.by_process, between_seconds=self._between)
+            ],
         )
 
 

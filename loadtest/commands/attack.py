@@ -11,6 +11,7 @@ from loadtest.analysis.objective import Objective, goodput_bound, judge_objectiv
 from loadtest.analysis.summary import Summary, summarize
 from loadtest.attack import Ending, attack
 from loadtest.commands.calls import check_objectives
+from loadtest.commands.machines import add_machine_options, workers_of
 from loadtest.commands.options import (
     add_request_options,
     add_run_options,
@@ -59,6 +60,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add_schedule_options(parser)
     add_request_options(parser)
     add_run_options(parser)
+    add_machine_options(parser)
     group = parser.add_argument_group("the results")
     group.add_argument(
         "--out", type=Path, default=Path("results.bin"), metavar="FILE", help="results file (default: results.bin)"
@@ -129,7 +131,13 @@ def run(options: argparse.Namespace) -> ExitCode:
     check_objectives(objectives, plan)
     progress = TerminalProgress(sys.stderr)
     try:
-        ending = attack(plan, options.out, observer=progress, command_line=command_line(sys.argv[1:]))
+        ending = attack(
+            plan,
+            options.out,
+            workers=workers_of(options),
+            observer=progress,
+            command_line=command_line(sys.argv[1:]),
+        )
     finally:
         progress.clear()
     print(f"results: {options.out}", file=sys.stderr)

@@ -11,7 +11,7 @@ from loadtest.analysis.compare import LEAST_REPEATS, Comparison, Row, compare
 from loadtest.errors import ExitCode, UsageError
 from loadtest.programs import PROGRAM
 from loadtest.reports.comparison_json import comparison_json
-from loadtest.reports.tables import Table
+from loadtest.reports.table import Table
 from loadtest.reports.text import markdown_table, text_table
 
 JUDGED = ("achieved rate", "errors", "latency p50", "latency p99")

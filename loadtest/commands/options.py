@@ -13,6 +13,7 @@ from pathlib import Path
 from loadtest.addresses import FORMS
 from loadtest.analysis.objective import Objective
 from loadtest.commands.calls import calls_of, try_payloads
+from loadtest.commands.machines import workers_of
 from loadtest.errors import UsageError
 from loadtest.plan import Plan
 from loadtest.programs import PROGRAM
@@ -28,7 +29,7 @@ from loadtest.scrape import check_url
 from loadtest.target import COMPRESSIONS, SECRET, Target
 
 SCHEDULES = ("constant", "poisson", "ramp", "step", "replay")
-SECRET_FLAGS = ("--token", "--header", "--metrics-token")
+SECRET_FLAGS = ("--token", "--header", "--metrics-token", "--worker-token")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|)")
 _PART = re.compile(r"\s*(\d+(?:\.\d+)?)(?:-(\d+(?:\.\d+)?))?:(\d+(?:\.\d+)?)(ms|s|m|h)\s*")
 _DURATION_UNITS = {"ms": 1e-3, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}
@@ -127,7 +128,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     """Adds the flags of the generator and of the metrics."""
     add = parser.add_argument_group("the generator").add_argument
     add("--warm-up", type=duration, default=1.0, help="uncounted time before the measured part (default: 1s)")
-    add("--processes", type=int, default=1, metavar="N", help="worker processes (default: 1)")
+    add("--processes", type=int, default=1, metavar="N", help="worker processes of each machine (default: 1)")
     most = "open loop: drop and count requests above this many unanswered calls (default: 10000)"
     add("--max-in-flight", type=int, default=10_000, metavar="N", help=most)
     add("--late-after", type=duration, default=0.002, help="count a send as late after this (default: 2ms)")
@@ -209,7 +210,7 @@ def make_plan(
         stream_seconds=options.stream_duration,
         max_in_flight=options.max_in_flight,
         late_seconds=options.late_after,
-        processes=options.processes,
+        processes=options.processes * max(1, len(workers_of(options))),
         labels=read_labels(options.qrels) if options.qrels else {},
         quality_at=options.quality_at,
         error_fields=_error_fields(options.error_field),

@@ -12,6 +12,7 @@ from pathlib import Path
 from loadtest.analysis.objective import parse_objective
 from loadtest.commands.attack import LATE, MISSED_WHEN_LATE, add_tolerance_option
 from loadtest.commands.calls import check_objectives
+from loadtest.commands.machines import add_machine_options, workers_of
 from loadtest.commands.options import (
     add_request_options,
     add_run_options,
@@ -62,6 +63,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )  # fmt: skip
     add_request_options(parser)
     add_run_options(parser)
+    add_machine_options(parser)
 
 
 def run(options: argparse.Namespace) -> ExitCode:
@@ -92,6 +94,7 @@ def run(options: argparse.Namespace) -> ExitCode:
             windows=options.windows,
             window_seconds=options.window,
             poisson=options.poisson,
+            workers=workers_of(options),
             observer=progress,
             command_line=line,
         )

@@ -6,7 +6,8 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from loadtest.core import ENVIRONMENT
 from loadtest.results.blocks import Block, CutShort, Kind, read_blocks, write_block, write_json
@@ -73,20 +74,38 @@ class WorkerHandle:
 class LocalMachine:
     """The worker processes of this machine.
 
-    Args:
-        plan: The encoded plan.
+    Attributes:
+        name: Empty: messages need not name this machine.
+        head_start_seconds: Time from the readiness of all processes to the first send.
         numbers: The numbers of the processes.
-        deliver: Takes their blocks; called in several threads.
     """
 
-    def __init__(self, plan: bytes, numbers: Iterable[int], deliver: Deliver) -> None:
+    name = ""
+    head_start_seconds = 0.1
+
+    def __init__(self) -> None:
+        self.numbers: Sequence[int] = ()
         self._workers: list[WorkerHandle] = []
-        try:
-            for number in numbers:
-                self._workers.append(WorkerHandle(plan, number, deliver))
-        except BaseException:
-            self.kill()
-            raise
+
+    def begin(self, plan: bytes, numbers: Sequence[int], deliver: Deliver) -> None:
+        """Starts the processes.
+
+        Args:
+            plan: The encoded plan.
+            numbers: The numbers of the processes.
+            deliver: Takes their blocks; called in several threads.
+        """
+        self.numbers = numbers
+        for number in numbers:
+            self._workers.append(WorkerHandle(plan, number, deliver))
+
+    def described(self) -> dict[str, Any] | None:
+        """Returns nothing: the results file describes this machine anyway."""
+        return None
+
+    def drift(self) -> dict[str, Any] | None:
+        """Returns nothing: one machine has one clock."""
+        return None
 
     def start(self, start_ns: int) -> None:
         """Sends the start time to every process. Call it when all are ready."""

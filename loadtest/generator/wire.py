@@ -14,13 +14,13 @@ from loadtest.results.blocks import LARGEST_BYTES
 
 
 def encode_plan(plan: Plan) -> bytes:
-    """Returns the plan with the contents of its certificate files.
+    """Returns the plan with the contents of its certificate files, and without the metrics' token.
 
     Raises:
         UsageError: The plan cannot be encoded or is too large, or a certificate cannot be read.
     """
     try:
-        encoded = msgspec.msgpack.encode(replace(plan, target=plan.target.with_contents()))
+        encoded = msgspec.msgpack.encode(replace(plan, target=plan.target.with_contents(), metrics_token=""))
     except OverflowError:
         raise UsageError(
             "the queries or the payload have a whole number beyond 64 bits: write it as a string"

@@ -7,7 +7,7 @@ from pathlib import Path
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
-from loadtest.reports.tables import Table
+from loadtest.reports.table import Table
 
 # With this policy the browser fetches nothing, whatever the library asks for.
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"

@@ -16,6 +16,7 @@ from loadtest.analysis.objective import Verdict
 from loadtest.analysis.summary import Summary
 from loadtest.codes import OUTCOMES
 from loadtest.reports.tables import PERCENTS, verdict
+from loadtest.reports.workers import machine_object
 from loadtest.stages import STAGES
 
 SCHEMA_VERSION = 1
@@ -65,6 +66,7 @@ def report_object(summary: Summary, verdicts: list[Verdict]) -> dict[str, Any]:
         "messages": [{"code": code, "message": message, "count": count} for code, message, count in summary.messages],
         "quality": {name: getattr(summary.quality, name) for name in QUALITY},
         "generator": {name: getattr(summary.generator, name) for name in GENERATOR},
+        "machines": [machine_object(machine) for machine in summary.machines],
         "timeline": timeline_rows(summary),
         "metrics": [scrape for run in summary.runs for scrape in run.metrics],
         "runs": [{"file": str(run.path), "partial": run.partial, **run.header} for run in summary.runs],

@@ -51,11 +51,17 @@ KEYS: tuple[tuple[str, str], ...] = (
         "`longest_lag_seconds`, `memory_bytes`",
     ),
     (
+        "`machines`",
+        "each generator machine of `--workers`: `address`, `host`, `sent`, `late`, `processes`, `busiest_share`, "
+        "`waited_share`, `longest_lag_seconds`, `memory_bytes`, `clock_bound_seconds` (the largest error of its start "
+        "time), `clock_drift_seconds` in the run, and `clocks_agree`, whether both are below `--late-after`",
+    ),
+    (
         "`timeline`",
         "for each `second`: `planned`, `dropped`, `answered`, `p50_seconds`, `p99_seconds`, `service_p50_seconds`, "
         "`service_p99_seconds`, the mean of each stage (`tokenize_seconds`, `queue_seconds`, `encode_seconds`, "
         "`search_seconds`, `fetch_seconds`), and `codes`",
     ),
     ("`metrics`", "scraped metrics (`--metrics-url`): `seconds` and `samples`, or an `error`"),
-    ("`runs`", "`file`, `partial`, `started` (Unix time), `plan`, `environment`"),
+    ("`runs`", "`file`, `partial`, `started` (Unix time), `plan`, `environment`, `workers`"),
 )

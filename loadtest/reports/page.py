@@ -7,8 +7,8 @@ from loadtest.analysis.objective import Verdict
 from loadtest.analysis.summary import Summary
 from loadtest.reports import charts, machines
 from loadtest.reports.elements import banner, chart_section, figures_section, note, page, table_section
+from loadtest.reports.table import Table
 from loadtest.reports.tables import (
-    Table,
     failed,
     headline,
     milliseconds,

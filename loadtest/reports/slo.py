@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from loadtest.analysis.objective import Objective
-from loadtest.reports.tables import Table, cache_notes, milliseconds
+from loadtest.reports.table import Table
+from loadtest.reports.tables import cache_notes, milliseconds
 from loadtest.slo import Answer, Trial
 
 COLUMNS = ("rate", "offered", "achieved", "p50 ms", "p99 ms", "errors", "cached", "windows", "verdict")

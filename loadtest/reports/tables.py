@@ -3,7 +3,6 @@
 import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from loadtest.analysis.calls import CallSummary
@@ -12,21 +11,14 @@ from loadtest.analysis.likeness import differences
 from loadtest.analysis.objective import Verdict
 from loadtest.analysis.saturation import BUSY_SHARE
 from loadtest.analysis.summary import Summary
+from loadtest.reports.table import Table
+from loadtest.reports.workers import machine_notes, machines_table
 
 SHOWN_MESSAGES = 10
 MANY_ERRORS = 0.01
 MANY_CACHED = 0.1
 PERCENTS = (50.0, 90.0, 95.0, 99.0, 99.9)
 LATENCY_COLUMNS = ("count", "mean", "p50", "p90", "p95", "p99", "p99.9", "max")
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table of formatted cells; the first column names the row."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: Sequence[tuple[str, ...]]
 
 
 def verdict(summary: Summary) -> str:
@@ -89,6 +81,7 @@ def notes(summary: Summary) -> list[str]:
             f"{summary.total.failed_answers:,} calls ended with OK and an ERROR INSIDE THE ANSWER: they count by the "
             "code of their first error."
         )
+    lines += machine_notes(summary.machines)
     if unlike := differences(summary.runs):
         lines.append(f"These runs are not comparable: they differ in {', '.join(unlike)}.")
     checks = summary.total.checks
@@ -161,7 +154,10 @@ def tables(summary: Summary, verdicts: Sequence[Verdict] = ()) -> list[Table]:
     if verdicts:
         rows = [(each.objective.text, "met" if each.met else "NOT MET", each.written) for each in verdicts]
         found.append(Table("Assertions", ("assertion", "", "measured"), rows))
-    return [*found, generator_table(summary), environment_table(summary)]
+    found.append(generator_table(summary))
+    if summary.machines:
+        found.append(machines_table(summary.machines))
+    return [*found, environment_table(summary)]
 
 
 def requests_table(summary: Summary) -> Table:

@@ -4,7 +4,8 @@ import unicodedata
 
 from loadtest.analysis.objective import Verdict
 from loadtest.analysis.summary import Summary
-from loadtest.reports.tables import Table, closing, notes, tables, verdict
+from loadtest.reports.table import Table
+from loadtest.reports.tables import closing, notes, tables, verdict
 
 
 def text_report(summary: Summary, verdicts: list[Verdict]) -> str:

@@ -84,14 +84,14 @@ def write_run(
     reports: Iterable[Mapping[str, Any]] = (),
     metrics: Iterable[Mapping[str, Any]] = (),
     environment: Mapping[str, Any] = MappingProxyType({}),
+    workers: Iterable[Mapping[str, Any]] = (),
     end: Mapping[str, Any] | None = WHOLE,
     **plan: Any,
 ) -> Path:
     """Writes a run with its records in blocks of 100; without an end block if `end` is `None`."""
     every = list(packed)
-    with ResultsWriter(
-        path, {"plan": {**PLAN, **plan}, "environment": dict(environment), "started": started}
-    ) as results:
+    header = {"environment": dict(environment), "workers": list(workers), "started": started}
+    with ResultsWriter(path, {"plan": {**PLAN, **plan}, **header}) as results:
         for first in range(0, len(every), 100):
             results.records(b"".join(every[first : first + 100]))
         for kind, blocks in ((Kind.VITALS, reports), (Kind.METRICS, metrics)):

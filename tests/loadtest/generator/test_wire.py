@@ -34,7 +34,7 @@ def make(method: Method, **changes: Any) -> Plan:
         {"schedule": step(1, 9, steps=3, seconds=5, warm_up_seconds=1), "warm_up_seconds": 1.0, "seconds": 5.0},
         {"labels": {"0": {"card-lost": 1}, "b": {}}, "quality_at": 3},
         {"reference_answers": {(0, (0,)): b"\x00\xff", (1, (0, 1)): b""}},
-        {"order": "zipf", "metrics_url": "http://m", "metrics_token": "m"},
+        {"order": "zipf", "metrics_url": "http://m"},
     ],
 )
 def test_a_plan_arrives_as_it_was_sent(method: Method, changes: dict[str, Any]) -> None:
@@ -42,6 +42,10 @@ def test_a_plan_arrives_as_it_was_sent(method: Method, changes: dict[str, Any]) 
     again = decode_plan(encode_plan(plan))
     assert again == plan
     assert again.calls[0].method.request_class().SerializeToString() == b""
+
+
+def test_the_token_of_the_metrics_stays_here(method: Method) -> None:
+    assert decode_plan(encode_plan(make(method, metrics_token="hidden"))) == make(method)
 
 
 def test_every_attribute_of_a_plan_arrives(method: Method) -> None:
