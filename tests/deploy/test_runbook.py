@@ -11,7 +11,18 @@ from tests.docs.documents import blocks_of, prose_of
 
 RUNBOOK = REPOSITORY / "deploy/runbook.md"
 TEXT = RUNBOOK.read_text(encoding="utf-8")
-OTHER_FLAGS = {"--queries", "--objective", "--only", "--model", "--eval", "--storage", "--pid", "--from", "--to"}
+OTHER_FLAGS = {
+    "--queries",
+    "--unique",
+    "--objective",
+    "--only",
+    "--model",
+    "--eval",
+    "--storage",
+    "--pid",
+    "--from",
+    "--to",
+}
 """Flags of the load tester, the benchmarks, py-spy, and the commands on a store."""
 
 QUERIES = [line for block in blocks_of(RUNBOOK) if block.language == "promql" for line in block.text.splitlines()]
