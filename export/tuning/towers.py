@@ -14,6 +14,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from export.towers import SourceTowers
 from export.tuning.pairs import Pair
 from server.composition import composed
+from server.encoding.cpu import cpuinfo
 from server.encoding.kind import Side
 from server.encoding.passages import Text
 
@@ -54,12 +55,12 @@ def cut(source: SourceTowers, max_tokens: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def fast_kernels() -> Iterator[None]:
-    """Computes in bfloat16 on a CPU with AMX, twice as fast as in float32; weights and sums stay float32.
+    """Computes in bfloat16 on a CPU with AMX, which is faster than float32; the weights stay float32.
 
-    PyTorch's fused attention computes gradients on a CPU more slowly than plain products of matrices in bfloat16.
+    In bfloat16 on a CPU, PyTorch computes the gradients of its fused attention more slowly than those of plain products
+    of matrices.
     """
-    amx = bool(torch.cpu.get_capabilities().get("amx_bf16"))
-    if not amx:
+    if "amx_bf16" not in cpuinfo("flags").split():
         yield
         return
     with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):

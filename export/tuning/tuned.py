@@ -78,7 +78,7 @@ class Tuning:
         folder = self.folder.part(str(count))
         model = self._model(source, labels.documents)
         development = Development(
-            source, labels.documents, parts.development, documents_change=isinstance(model, PairModel)
+            source, labels.documents, parts.development, documents_change=Side.DOCUMENT in model.sides
         )
         try:
             scores = train(
