@@ -1,16 +1,12 @@
 """The packages of the wheel `chaja-loadtest`: make loadtest-wheel-check installs the whole wheel."""
 
-import ast
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from deploy.wheel.sources import LOADTEST_WHEEL, requirements, write_packages
 from sample.server_process import REPOSITORY
+from tests.deploy.wheel.packages import run, strings
 from tests.loadtest.results_files import record, write_run
 
 IMPORT_ALL = """
@@ -28,26 +24,6 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("packages")
     write_packages(REPOSITORY, directory, LOADTEST_WHEEL)
     return directory
-
-
-def run(packages: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Runs Python where only the packages of the wheel, and the libraries, can be imported."""
-    environment = {**os.environ, "PYTHONPATH": str(packages)}
-    command = [sys.executable, *arguments]
-    return subprocess.run(
-        command, cwd=packages, env=environment, capture_output=True, text=True, timeout=60, check=False
-    )
-
-
-def strings(packages: Path) -> Iterator[tuple[Path, str]]:
-    """Yields each string of our modules that is not a docstring, with its path."""
-    for path in packages.rglob("*.py"):
-        if "_pb2" not in path.name:
-            tree = ast.parse(path.read_text(encoding="utf-8"))
-            docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-            for node in ast.walk(tree):
-                if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
-                    yield path.relative_to(packages), node.value
 
 
 def test_every_module_can_be_imported_without_the_checkout(packages: Path) -> None:

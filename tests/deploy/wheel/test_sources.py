@@ -1,17 +1,13 @@
 """The packages of the wheel, without the native encoder: make server-wheel-check tests the whole wheel."""
 
-import ast
-import os
 import re
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from deploy.wheel.sources import SERVER_WHEEL, write_packages
 from sample.server_process import REPOSITORY
+from tests.deploy.wheel.packages import run, strings
 
 LIBRARIES_OF_THE_EXTRA = ("torch", "transformers", "optimum", "sentence_transformers", "onnx")
 
@@ -31,28 +27,6 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("packages")
     write_packages(REPOSITORY, directory, SERVER_WHEEL)
     return directory
-
-
-def run(packages: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Runs Python where only the packages of the wheel, and the libraries, can be imported."""
-    environment = {**os.environ, "PYTHONPATH": str(packages)}
-    command = [sys.executable, *arguments]
-    return subprocess.run(
-        command, cwd=packages, env=environment, capture_output=True, text=True, timeout=60, check=False
-    )
-
-
-def strings(packages: Path) -> Iterator[tuple[Path, str]]:
-    """Yields each string of our modules that is not a docstring, with its path."""
-    for path in packages.rglob("*.py"):
-        if "_pb2" in path.name:
-            continue
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        documented = [node for node in ast.walk(tree) if isinstance(node, ast.Expr)]
-        docstrings = {id(node.value) for node in documented}
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
-                yield path.relative_to(packages), node.value
 
 
 def test_the_packages_have_names_of_their_own(packages: Path) -> None:
