@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 from google.protobuf.message import Message
+from google.rpc.status_pb2 import Status
 
 from chaja.v1 import (
     BatchSearchResponse,
@@ -28,7 +29,13 @@ PROTO = """
 syntax = "proto3";
 package shop;
 import "google/protobuf/any.proto";
-service Orders { rpc Get(Order) returns (Order); }
+import "google/protobuf/struct.proto";
+import "google/protobuf/wrappers.proto";
+service Orders {
+  rpc Get(Order) returns (Order);
+  rpc Follow(Order) returns (stream Status);
+  rpc Open(Order) returns (google.protobuf.Any);
+}
 message Order {
   repeated Line lines = 1;
   Status status = 2;
@@ -40,12 +47,25 @@ message Order {
   bool failed = 8;
   Refusal refusal = 9;
   optional int32 perhaps = 10;
+  google.protobuf.Any packed = 11;
+  repeated google.protobuf.Any all_packed = 12;
+  WideStatus wide = 13;
+  NamedStatus named = 14;
+  ManyCodes many_codes = 15;
+  google.protobuf.Int32Value wrapped = 16;
+  google.protobuf.BoolValue truth = 17;
+  google.protobuf.Value value = 18;
+  float share = 19;
 }
+message WideStatus { uint64 code = 1; string message = 2; google.protobuf.Any details = 3; }
+message NamedStatus { State code = 1; string message = 2; repeated google.protobuf.Any details = 3; }
+message ManyCodes { repeated int32 code = 1; string message = 2; repeated google.protobuf.Any details = 3; }
 message Line { Fault fault = 1; }
 message Fault { int32 code = 1; string message = 2; }
 message Status { int32 code = 1; string message = 2; repeated google.protobuf.Any details = 3; }
 message Refusal { string why = 1; }
-enum State { STATE_UNSPECIFIED = 0; STATE_OK = 1; STATE_NOT_FOUND = 2; STATE_BROKEN = 3; }
+enum State { STATE_UNSPECIFIED = 0; STATE_OK = 1; STATE_NOT_FOUND = 2; STATE_BROKEN = 3;
+  STATE_NOT_OK = 4; STATE_SUCCESS = 5; }
 """
 
 UNAVAILABLE, NOT_FOUND, UNKNOWN, ABORTED = (
@@ -95,11 +115,42 @@ async def test_fields_of_the_shape_of_a_status_are_found_without_a_path(order: A
     status = {"code": UNAVAILABLE, "message": "gone"}
     read = ErrorReader(order).read
     assert read([order(lines=[{"fault": {"code": 3}}])]).failed == 0, "a fault is no status"
+    assert read([order(many_codes={"code": [3]})]).failed == 0, "a list of codes is no code"
     assert read([order(status=status)])[1:] == (1, UNAVAILABLE, "gone")
+    assert read([order(wide=status)])[1:] == (1, UNAVAILABLE, "gone")
+    assert read([order(named={"code": 2, "message": "gone"})])[1:] == (1, NOT_FOUND, "gone")
     assert read([order(by_shop={"a": {}, "b": status})])[1:] == (1, UNAVAILABLE, "gone")
-    assert read([order(all=[{}, {"code": 0, "message": "fine"}, status])]) == AnswerErrors(4, 1, UNAVAILABLE, "gone")
+    before = read([order()]).parts
+    many = order(all=[{}, {"code": 0, "message": "fine"}, status])
+    assert read([many]) == AnswerErrors(before + 3, 1, UNAVAILABLE, "gone")
     assert read([order(status={"code": 0})]).failed == 0
     assert read([order(status={"code": 99})]).code == UNKNOWN
+
+
+async def test_an_answer_that_is_a_status_is_a_part(order: Any, tmp_path: Path) -> None:
+    proto = tmp_path / "shop.proto"
+    status: Any = (await find_method("Follow", target=Target(address="x:1"), proto=proto)).response_class
+    answers = [status(), status(code=UNAVAILABLE, message="gone"), status(code=0, message="fine")]
+    assert ErrorReader(status).read(answers) == AnswerErrors(3, 1, UNAVAILABLE, "gone")
+    assert not ErrorReader(status, ())
+
+
+def packed(name: str, message: Message) -> dict[str, Any]:
+    return {"type_url": f"type.example.com/{name}", "value": message.SerializeToString()}
+
+
+async def test_a_status_within_an_any_is_an_error(order: Any, tmp_path: Path) -> None:
+    proto = tmp_path / "shop.proto"
+    opened: Any = (await find_method("Open", target=Target(address="x:1"), proto=proto)).response_class
+    nested = order(packed=packed("google.rpc.Status", Status(code=UNAVAILABLE, message="gone")))
+    outside = opened(**packed("shop.Order", nested))
+    for answer in (nested, order(all_packed=[{}, packed("shop.Order", nested)]), outside):
+        assert ErrorReader(type(answer)).read([answer])[1:] == (1, UNAVAILABLE, "gone")
+    unknown = order(packed={"type_url": "x/shop.Missing", "value": b"1"}, all_packed=[packed("shop.Order", order())])
+    malformed = order(packed={"type_url": "x/shop.Order", "value": b"\xff"})
+    for answer in (order(), unknown, malformed):
+        assert ErrorReader(order).read([answer]).failed == 0
+    assert ErrorReader(order, ["packed"]).read([nested]) == AnswerErrors(1, 1, UNAVAILABLE, "gone")
 
 
 @pytest.mark.parametrize(
@@ -114,6 +165,16 @@ async def test_fields_of_the_shape_of_a_status_are_found_without_a_path(order: A
         ("state", {"state": 2}, AnswerErrors(1, 1, NOT_FOUND, "STATE_NOT_FOUND")),
         ("state", {"state": 3}, AnswerErrors(1, 1, UNKNOWN, "STATE_BROKEN")),
         ("state", {"state": 1}, AnswerErrors(1, 0)),
+        ("state", {"state": 4}, AnswerErrors(1, 1, UNKNOWN, "STATE_NOT_OK")),
+        ("state", {"state": 5}, AnswerErrors(1, 0)),
+        ("wrapped", {"wrapped": {"value": 0}}, AnswerErrors(1, 0)),
+        ("wrapped", {"wrapped": {"value": 14}}, AnswerErrors(1, 1, UNAVAILABLE, "")),
+        ("truth", {"truth": {}}, AnswerErrors(1, 0)),
+        ("truth", {"truth": {"value": True}}, AnswerErrors(1, 1, UNKNOWN, "value is true")),
+        ("value", {"value": {"null_value": 0}}, AnswerErrors(1, 0)),
+        ("value", {"value": {}}, AnswerErrors(1, 0)),
+        ("value", {"value": {"string_value": "ABORTED"}}, AnswerErrors(1, 1, ABORTED, "ABORTED")),
+        ("share", {"share": 0.5}, AnswerErrors(1, 1, UNKNOWN, "")),
         ("state", {"state": 77}, AnswerErrors(1, 1, UNKNOWN, "77")),
         ("problem", {"problem": "no stock"}, AnswerErrors(1, 1, UNKNOWN, "no stock")),
         ("problem", {"problem": "ABORTED"}, AnswerErrors(1, 1, ABORTED, "ABORTED")),
