@@ -261,9 +261,9 @@ class Sender:
         reader = caller.reader
         labelled = bool(plan.labels) and reader.has_documents
         reference = plan.reference_answers.get((index, key)) if plan.reference_answers else None
+        messages = [reader.parse(answer) for answer in answers]  # Even if nothing is read: it may be malformed.
         if not (reader.has_stages or caller.errors or caller.checks or labelled or reference is not None):
             return NOTHING_READ
-        messages = [reader.parse(answer) for answer in answers]
         errors = caller.errors.read(messages) if caller.errors else NO_ERRORS
         stages, texts = reader.stages(messages) if reader.has_stages else (NO_STAGES, 0)
         if errors.failed:  # As for other failed calls, there is no whole answer to judge.

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Sequence
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
 from loadtest.requests.descriptors import descriptor_of
 from loadtest.requests.fields import Fields
@@ -43,12 +43,16 @@ class AnswerReader:
         self._timings = Fields(descriptor, _is_timings)
         self._lists = Fields(descriptor, _lists_documents)
         self._varying = Fields(descriptor, lambda field: _is_timings(field) or _varies(field))
+        self._has_required = bool(Fields(descriptor, lambda field: field.is_required))
         self.has_stages = bool(self._timings)
         self.has_documents = bool(self._lists)
 
     def parse(self, data: bytes) -> Message:
-        """Returns the message; raises google.protobuf.message.DecodeError for malformed data."""
-        return self._class.FromString(data)
+        """Returns the message; raises DecodeError for malformed data, or if it lacks a required field."""
+        message = self._class.FromString(data)
+        if self._has_required and not message.IsInitialized():  # Python's protobuf does not check it.
+            raise DecodeError("a required field is missing")
+        return message
 
     def stages(self, answers: Sequence[Message]) -> tuple[tuple[float, ...], int]:
         """Returns the seconds of each stage, of the slowest part if there are several, and the size of its batch."""

@@ -123,3 +123,11 @@ def test_a_status_inside_an_answer_is_found_without_a_path_and_denies_no_run(tmp
         assert outcomes(out) == {"PERMISSION_DENIED": 12}, run.stderr
         run = run_command("attack", address, *QUICK, *flags, "--error-field", "none")
     assert outcomes(out) == {"OK": 12}, run.stderr
+
+
+def test_a_malformed_answer_is_an_error_even_if_nothing_is_read(proto: Path, tmp_path: Path) -> None:
+    out = tmp_path / "results.bin"
+    with pretend_server(answers=f"{GOOD.hex()},ff") as address:
+        run = run_command("attack", address, *QUICK, "--proto", str(proto), "--call", "Get", "--out", str(out))
+    assert outcomes(out) == {"OK": 6, "INTERNAL": 6}, run.stderr
+    assert "the answer is no message of the method's type" in run.stdout

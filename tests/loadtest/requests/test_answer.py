@@ -115,3 +115,11 @@ def test_timings_in_a_batch_do_not_matter_but_scores_do() -> None:
 def test_a_malformed_answer_cannot_be_parsed() -> None:
     with pytest.raises(DecodeError):
         AnswerReader(SearchResponse).parse(b"\xff\xff")
+
+
+async def test_an_answer_without_a_required_field_cannot_be_parsed(protos: Path) -> None:
+    method = await find_method("M", target=Target(address="x:1"), proto=protos / "required.proto")
+    reader = AnswerReader(method.response_class)
+    assert reader.digest([reader.parse(b"\x10\x01")])
+    with pytest.raises(DecodeError, match="required"):
+        reader.parse(b"")
