@@ -137,6 +137,7 @@ PERCENTS = [50.0, 90.0, 99.0]
 FIGURES: list[tuple[str, str]] = [
     ("achieved rate", "/s"),
     ("errors", "%"),
+    ("failed checks", "%"),
     *((f"latency p{percent:g}", "ms") for percent in PERCENTS),
     *((f"service p{percent:g}", "ms") for percent in PERCENTS),
     *((f"{stage}, mean", "ms") for stage in STAGES),
@@ -162,6 +163,8 @@ class _Side:
         self._service = joined(lambda timeline: timeline.service).astype(np.float32)
         self._stage_sums = joined(lambda timeline: timeline.stage_sums)
         self._staged = joined(lambda timeline: timeline.staged)
+        self._checked = joined(lambda timeline: timeline.checked)
+        self._failed_checks = joined(lambda timeline: timeline.failed_checks)
 
     @property
     def spread(self) -> float:
@@ -191,6 +194,7 @@ class _Side:
         found: dict[str, Floats] = {
             "achieved rate": weights @ self._answered / weights.sum(axis=1),
             "errors": 1 - (weights @ self._ok) / np.maximum(planned, 1),
+            "failed checks": _ratio(weights @ self._failed_checks, weights @ self._checked),
         }
         for name, counts in (("latency", self._latency), ("service", self._service)):
             used = np.flatnonzero(counts.any(axis=0))
@@ -201,8 +205,13 @@ class _Side:
         staged = weights @ self._staged
         sums = weights @ self._stage_sums
         for column, stage in enumerate(STAGES):
-            found[f"{stage}, mean"] = np.where(staged > 0, sums[:, column] / np.maximum(staged, 1), np.nan)
+            found[f"{stage}, mean"] = _ratio(sums[:, column], staged)
         return found
+
+
+def _ratio(sums: Floats, counts: Floats) -> Floats:
+    """Returns sums by their counts; NaN where nothing was counted."""
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
 
 
 def _block_seconds(seconds: int) -> int:
@@ -246,7 +255,7 @@ def _row(name: str, unit: str, a: tuple[float, Floats], b: tuple[float, Floats],
     better = name == "achieved rate"
     if unit == "%":
         wide = [once + (many - once) * side.spread for (once, many), side in zip((a, b), sides, strict=True)]
-        low, high = np.percentile(wide[1] - wide[0], [tail, 100 - tail])
+        low, high = np.nanpercentile(wide[1] - wide[0], [tail, 100 - tail])
         return Row(name, unit, a[0], b[0], b[0] - a[0], float(low), float(high), better)
     if a[0] <= 0 or b[0] <= 0:
         return Row(name, unit, a[0], b[0], math.nan, -math.inf, math.inf, better)

@@ -269,7 +269,7 @@ class _Reading:
             call = self._calls.setdefault(name, CallSummary(name))
             checks = planned_call.get("checks", ())
             call.add(records[records["call"] == index], within_ns=within_ns, checks=checks)
-        self._timeline.add(records)
+        self._timeline.add(records, checked_calls=[index for index, call in enumerate(calls) if call.get("checks")])
         self._quality.add(records)
 
     def summary(self) -> Summary:

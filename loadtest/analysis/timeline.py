@@ -5,7 +5,7 @@ A request counts for the second of its planned time. Its end also counts for the
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -46,6 +46,8 @@ class Timeline:
         service: Successes by their service time, `[seconds, bins.COUNT]`.
         stage_sums: Seconds in each server stage, summed over successes that report it, `[seconds, len(STAGES)]`.
         staged: Successes that report their stages, `[seconds]`.
+        checked: Successes of calls with checks, `[seconds]`.
+        failed_checks: Those that failed a check, `[seconds]`.
         planned_end: End of the planned time, in seconds; of several runs, the latest.
         last_end: End of the last request, in seconds.
         arrays: All arrays by name, with spare capacity.
@@ -60,6 +62,8 @@ class Timeline:
     service = _Column(bins.COUNT)
     stage_sums = _Column(len(STAGES), kind=np.float64)
     staged = _Column()
+    checked = _Column()
+    failed_checks = _Column()
 
     def __init__(self) -> None:
         self._length = 0
@@ -69,8 +73,8 @@ class Timeline:
     def __len__(self) -> int:
         return self._length
 
-    def add(self, records: Records) -> None:
-        """Counts records of the measured part."""
+    def add(self, records: Records, *, checked_calls: Sequence[int] = ()) -> None:
+        """Counts records of the measured part; `checked_calls` are the numbers of the calls with checks."""
         if not len(records):
             return
         planned = records["planned_ns"] // WINDOW_NS
@@ -91,6 +95,8 @@ class Timeline:
         for column, stage in enumerate(STAGES):
             np.add.at(self.stage_sums[:, column], planned[reported], records[f"{stage}_seconds"][reported])
         np.add.at(self.staged, planned[reported], 1)
+        np.add.at(self.checked, planned[np.isin(records["call"], checked_calls)], 1)
+        np.add.at(self.failed_checks, planned[records["failed_checks"] > 0], 1)
 
     def add_drops(self, drops: Iterable[tuple[int, int]]) -> None:
         """Counts dropped requests, given as (planned tenth of a second, number)."""

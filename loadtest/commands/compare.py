@@ -14,7 +14,7 @@ from loadtest.reports.comparison_json import comparison_json
 from loadtest.reports.table import Table
 from loadtest.reports.text import markdown_table, text_table
 
-JUDGED = ("achieved rate", "errors", "latency p50", "latency p99")
+JUDGED = ("achieved rate", "errors", "failed checks", "latency p50", "latency p99")
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

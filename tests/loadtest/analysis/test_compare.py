@@ -10,8 +10,13 @@ from tests.loadtest.results_files import record, write_run
 SECONDS, RATE = 20, 100
 
 
-def make_run(path: Path, *, seed: int, slower: float = 1.0, failing: float = 0.0, rate: int = RATE) -> Path:
-    """Writes a run with log-normal latencies that differ slightly between seconds and between runs."""
+def make_run(
+    path: Path, *, seed: int, slower: float = 1.0, failing: float = 0.0, wrong: float = 0.0, rate: int = RATE
+) -> Path:
+    """Writes a run with log-normal latencies that differ slightly between seconds and between runs.
+
+    Of its two calls the first has a check, which a share `wrong` of its answers fail.
+    """
     random = np.random.default_rng(seed)
     level = slower * np.exp(random.normal(0, 0.03)) * np.exp(random.normal(0, 0.05, SECONDS))
     packed = []
@@ -19,8 +24,11 @@ def make_run(path: Path, *, seed: int, slower: float = 1.0, failing: float = 0.0
         planned = number / rate
         latency = 0.010 * float(level[int(planned)]) * float(np.exp(random.normal(0, 0.3)))
         code = "INTERNAL" if random.random() < failing else "OK"
-        packed.append(record(planned, latency, code=code, stages=(0.0, 0.0, latency / 2, 0.0, 0.0), batch_texts=1))
-    return write_run(path, packed, seconds=float(SECONDS))
+        call, stages = number % 2, (0.0, 0.0, latency / 2, 0.0, 0.0)
+        failed = int(code == "OK" and not call and random.random() < wrong)
+        packed.append(record(planned, latency, code=code, call=call, failed_checks=failed, stages=stages))
+    calls = [{"method": "a.A/A", "checks": ["size(hits) > 0"]}, {"method": "a.A/B"}]
+    return write_run(path, packed, seconds=float(SECONDS), calls=calls)
 
 
 def runs(folder: Path, name: str, seeds: range, **options: float) -> list[Path]:
@@ -50,6 +58,20 @@ def test_errors_and_a_lower_rate_are_worse(tmp_path: Path) -> None:
     rate = row(comparison, "achieved rate")
     assert rate.worse
     assert rate.worse_by() == pytest.approx(0.25, abs=0.05)
+
+
+def test_more_failed_checks_are_worse(tmp_path: Path) -> None:
+    comparison = compare(runs(tmp_path, "a", range(3)), runs(tmp_path, "b", range(10, 13), wrong=0.2))
+    failed = row(comparison, "failed checks")
+    assert failed.a == 0
+    assert failed.b == pytest.approx(0.2, abs=0.03), "of the answers of the call with a check"
+    assert failed.worse
+    assert not row(comparison, "errors").beyond_noise
+
+
+def test_runs_without_checks_are_compared_by_their_other_figures(tmp_path: Path) -> None:
+    path = write_run(tmp_path / "a.bin", [record(number / 10) for number in range(100)])
+    assert "failed checks" not in [each.name for each in compare([path], [path]).rows]
 
 
 def test_one_run_of_each_side_is_compared_with_caution(tmp_path: Path) -> None:
