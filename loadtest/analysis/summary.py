@@ -122,13 +122,18 @@ class Summary:
         return [run.partial for run in self.runs if run.partial]
 
     def of_call(self, name: str) -> "Summary":
-        """Returns the part of one call of the mix; a request that was dropped belongs to no call.
+        """Returns the part of one call of the mix.
+
+        No record says to which call a dropped or lost request belongs: the call gets its share of those sent.
 
         Raises:
             UsageError: No call, or more than one, has this name.
         """
         calls = [self.calls[each] for each in calls_named(name, [call.name for call in self.calls])]
-        return replace(self, total=calls[0] if calls else CallSummary(name), calls=calls, dropped=0)
+        total = calls[0] if calls else CallSummary(name)
+        share = total.sent / self.total.sent if self.total.sent else 1.0
+        dropped, lost = round(self.dropped * share), round(self.lost * share)
+        return replace(self, total=total, calls=calls, dropped=dropped, lost=lost)
 
 
 def calls_named(wanted: str, names: Sequence[str]) -> list[int]:

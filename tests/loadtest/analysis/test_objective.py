@@ -1,5 +1,6 @@
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -139,7 +140,7 @@ def mixed(tmp_path: Path) -> Summary:
         ("get (5).p50 < 60 ms", 0.050),
         ("BatchSearch.service.mean<50ms", 0.020),
         ("BatchSearch.encode.max<50ms", 0.004),
-        ("BatchSearch.errors<21%", 0.2),
+        ("BatchSearch.errors<21%", 26 / 126),  # Of the five dropped requests, one is its share.
         ("short.rate>9", 10.0),
         ("short.failed_checks<1%", 0.0),
         ("Search.failed_checks<21%", 0.2),
@@ -164,6 +165,15 @@ def test_an_objective_may_be_about_one_call(mixed: Summary, text: str, value: fl
 def test_an_objective_about_an_unknown_call_is_rejected(mixed: Summary, text: str, says: str) -> None:
     with pytest.raises(UsageError, match=says):
         judge_objectives([parse_objective(text)], mixed)
+
+
+def test_dropped_and_lost_requests_are_errors_of_each_call_in_proportion(tmp_path: Path) -> None:
+    packed = [record(number / 10, call=int(number % 4 == 0)) for number in range(100)]
+    options: dict[str, Any] = {"reports": [vitals(dropped=60)], "end": {"partial": "it died", "lost": 40}}
+    summary = summarize([write_run(tmp_path / "mix.bin", packed, calls=MIX, **options)])
+    for text in ("errors<49%", "Search.errors<49%", "BatchSearch.errors<49%"):
+        [verdict] = judge_objectives([parse_objective(text)], summary)
+        assert (verdict.met, verdict.value) == (False, 0.5)
 
 
 def test_an_empty_part_of_a_run_has_no_value_for_a_call(tmp_path: Path) -> None:
