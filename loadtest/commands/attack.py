@@ -101,7 +101,8 @@ def exit_code(
 ) -> ExitCode:
     """Returns the exit code of a run; `tolerated` has values of `TOLERABLE`.
 
-    If several apply, the first of these counts: a partial run, a missed assertion, no success, a saturated generator.
+    If several apply, the first of these counts: an attack that ended early, a missed assertion, no success or a partial
+    run with assertions, a saturated generator.
     """
     if ending is not None and ending.partial:
         return ExitCode.INTERRUPTED if ending.interrupted else ExitCode.FAILED
@@ -109,7 +110,7 @@ def exit_code(
     late = summary.generator.saturated
     if not met and not (late and MISSED_WHEN_LATE in tolerated):
         return ExitCode.ASSERTION
-    if not summary.total.ok.count:
+    if not summary.total.ok.count or (objectives and summary.partial):  # A part of a run proves no objective.
         return ExitCode.FAILED
     return ExitCode.SATURATED if late and LATE not in tolerated else ExitCode.OK
 

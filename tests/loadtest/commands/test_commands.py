@@ -224,6 +224,8 @@ def test_a_file_cut_short_is_reported_as_partial(
     results.write_bytes(whole[: len(whole) * 2 // 3])
     assert run(monkeypatch, "report", results) == ExitCode.OK
     assert "PARTIAL: the results file was cut short" in capsys.readouterr().out
+    assert run(monkeypatch, "report", results, "--assert", "p50<5s") == ExitCode.FAILED
+    assert run(monkeypatch, "report", results, "--assert", "p50<1us") == ExitCode.ASSERTION
 
 
 @pytest.mark.parametrize(("second", "code"), [("rate>10", ExitCode.OK), ("p99<1us", ExitCode.ASSERTION)])
