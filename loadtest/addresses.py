@@ -64,6 +64,22 @@ def shown(uri: str) -> str:
     return urllib.parse.unquote(uri.removeprefix("dns:///"))
 
 
+def is_loopback(host: str) -> bool:
+    """Returns whether a host is certainly the machine itself."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.removeprefix("[").removesuffix("]")).is_loopback
+    except ValueError:  # The name may have any address.
+        return False
+
+
+def is_local(uri: str) -> bool:
+    """Returns whether an address of `grpc_uri` is certainly on the machine that connects to it."""
+    scheme, _, rest = uri.partition(":")
+    return scheme.startswith("unix") or is_loopback(rest.rpartition("/")[2].rpartition(":")[0])
+
+
 def _host_and_port(text: str, address: str) -> tuple[str, str]:
     host, _, port = text.rpartition(":")
     bracketed = host.startswith("[") and host.endswith("]")

@@ -11,7 +11,7 @@ from loadtest.analysis.objective import Objective, goodput_bound, judge_objectiv
 from loadtest.analysis.summary import Summary, summarize
 from loadtest.attack import Ending, attack
 from loadtest.commands.calls import check_objectives
-from loadtest.commands.machines import add_machine_options, workers_of
+from loadtest.commands.machines import add_machine_options, warn_about_local_target, workers_of
 from loadtest.commands.options import (
     add_request_options,
     add_run_options,
@@ -130,12 +130,14 @@ def run(options: argparse.Namespace) -> ExitCode:
         count=options.count,
     )
     check_objectives(objectives, plan)
+    workers = workers_of(options)
+    warn_about_local_target(plan.target, workers)
     progress = TerminalProgress(sys.stderr)
     try:
         ending = attack(
             plan,
             options.out,
-            workers=workers_of(options),
+            workers=workers,
             observer=progress,
             command_line=command_line(sys.argv[1:]),
         )

@@ -2,8 +2,11 @@
 
 import argparse
 import os
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+from loadtest.addresses import is_local, shown
 from loadtest.errors import UsageError
 from loadtest.target import Target
 
@@ -40,3 +43,14 @@ def workers_of(options: argparse.Namespace) -> list[Target]:
         return [Target(address=address, token=options.worker_token, **files) for address in addresses]
     except UsageError as error:
         raise UsageError(f"--workers: {error}") from None
+
+
+def warn_about_local_target(target: Target, workers: Sequence[Target]) -> None:
+    """Prints a warning if workers on other machines would look for the server on their machines."""
+    local = [uri for uri in target.uris if is_local(uri)]
+    if local and not all(is_local(uri) for worker in workers for uri in worker.uris):
+        print(
+            f"warning: {shown(local[0])} is a different server for each machine of --workers, its own: give an address "
+            "that all of them can reach",
+            file=sys.stderr,
+        )

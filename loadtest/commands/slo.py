@@ -12,7 +12,7 @@ from pathlib import Path
 from loadtest.analysis.objective import parse_objective
 from loadtest.commands.attack import LATE, MISSED_WHEN_LATE, add_tolerance_option
 from loadtest.commands.calls import check_objectives
-from loadtest.commands.machines import add_machine_options, workers_of
+from loadtest.commands.machines import add_machine_options, warn_about_local_target, workers_of
 from loadtest.commands.options import (
     add_request_options,
     add_run_options,
@@ -80,6 +80,8 @@ def run(options: argparse.Namespace) -> ExitCode:
         raise UsageError("--windows must be at least 2, windows × --window at least 1s, and --repeats at least 0")
     plan = make_plan(options, schedule=constant(options.start_rate), seconds=options.windows * options.window)
     check_objectives(objectives, plan)
+    workers = workers_of(options)
+    warn_about_local_target(plan.target, workers)
     line = command_line(sys.argv[1:])
     progress = TerminalProgress(sys.stderr)
     numbers = itertools.count(1)
@@ -94,7 +96,7 @@ def run(options: argparse.Namespace) -> ExitCode:
             windows=options.windows,
             window_seconds=options.window,
             poisson=options.poisson,
-            workers=workers_of(options),
+            workers=workers,
             observer=progress,
             command_line=line,
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import ipaddress
 import os
 import ssl
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import grpc
 
+from loadtest.addresses import is_loopback
 from loadtest.errors import ExitCode, UsageError
 from loadtest.machines.service import serve
 from loadtest.programs import PROGRAM
@@ -54,7 +54,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(options: argparse.Namespace) -> ExitCode:
     """Runs the command."""
     host, port = _address(options.listen)
-    if not options.token and not _is_loopback(host):
+    if not options.token and not is_loopback(host):
         raise UsageError(
             f"--listen {options.listen} is open to other machines: set the environment variable CHAJA_WORKER_TOKEN "
             "(or --token) to a secret"
@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> ExitCode:
     server, port = serve(f"{host}:{port}", token=options.token, credentials=credentials, log=_log)
     try:
         print(f"listening on {host}:{port}", flush=True)
-        if credentials is None and not _is_loopback(host):
+        if credentials is None and not is_loopback(host):
             _log("connections are not encrypted (--cert, --key): the network can read tokens and requests")
         server.wait_for_termination()
     except KeyboardInterrupt:
@@ -79,15 +79,6 @@ def _address(text: str) -> tuple[str, int]:
     if not host or not port.isascii() or not port.isdigit() or not int(port) < 65536:
         raise UsageError(f"--listen expects HOST:PORT, not {text!r}")
     return host, int(port)
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.removeprefix("[").removesuffix("]")).is_loopback
-    except ValueError:  # The name may have any address.
-        return False
 
 
 def _credentials(options: argparse.Namespace) -> grpc.ServerCredentials | None:

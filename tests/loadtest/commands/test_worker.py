@@ -6,14 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from loadtest.commands.machines import warn_about_local_target
 from loadtest.commands.options import command_line
 from loadtest.errors import ExitCode
+from loadtest.target import Target
 from tests.integration.certificates import Authority
 from tests.loadtest.integration.attacks import SUCCESSFUL, run_command
 from tests.loadtest.integration.worker_processes import worker
 from tests.loadtest.pretend_server import pretend_server
 
-ATTACK = ("attack", "127.0.0.1:1", "--call", "GetServerInfo", "--in-flight", "4", "--count", "4")
+ATTACK = ("attack", "server.example:1", "--call", "GetServerInfo", "--in-flight", "4", "--count", "4")
 
 
 @pytest.mark.parametrize(
@@ -70,6 +72,24 @@ def test_wrong_flags_of_workers_are_refused(tmp_path: Path, flags: list[str], sa
     assert says in run.stderr
     assert len(run.stderr.splitlines()) == 1
     assert not (tmp_path / "results.bin").exists()
+
+
+@pytest.mark.parametrize(
+    ("target", "workers", "warns"),
+    [
+        ("localhost:5", ["a:1"], True),
+        ("a:5,ipv6:[::1]:5", ["127.0.0.1:1", "b:1"], True),
+        ("unix:/run/s", ["ipv4:10.0.0.1:1"], True),
+        ("a:5", ["a:1"], False),
+        ("localhost:5", ["127.0.0.1:1", "[::1]:1"], False),
+        ("localhost:5", [], False),
+    ],
+)
+def test_a_server_on_the_machine_of_each_worker_is_warned_about(
+    capsys: pytest.CaptureFixture[str], target: str, workers: list[str], warns: bool
+) -> None:
+    warn_about_local_target(Target(address=target), [Target(address=each) for each in workers])
+    assert bool(capsys.readouterr().err) == warns
 
 
 def test_the_shown_command_line_has_no_token_of_workers() -> None:
