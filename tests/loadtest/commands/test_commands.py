@@ -321,3 +321,15 @@ def test_the_last_line_says_what_is_wrong(
     assert last(results, "--assert", "p50<1us").startswith("NOT MET: p50<1us (")
     assert "NOT MET" not in last(results, "--assert", "p50<5s")
     assert "FAILED" not in last(results)
+
+
+@pytest.mark.parametrize(
+    ("redirection", "code", "says"),
+    [(">/dev/full", ExitCode.USAGE, "No space left on device"), (">&-", ExitCode.OK, ""), ("2>&-", ExitCode.OK, "")],
+)
+def test_output_that_cannot_be_written_is_one_line(results: Path, redirection: str, code: ExitCode, says: str) -> None:
+    command = f"exec {sys.executable} -m loadtest report {results} {redirection}"
+    ended = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == code, ended.stderr
+    assert says in ended.stderr
+    assert ended.stderr.count("\n") == (1 if says else 0), ended.stderr

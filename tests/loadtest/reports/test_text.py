@@ -2,6 +2,7 @@ import csv
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -122,3 +123,16 @@ def test_several_files_are_one_report(path: Path, tmp_path: Path) -> None:
     summary = summarize([path, other])
     assert "2; this table shows the first" in text_report(summary, [])
     assert "| OK, service time | 200 | 10.0 |" in markdown_report(summary, [])
+
+
+@pytest.mark.parametrize("report", [text_report, markdown_report])
+def test_a_servers_message_controls_neither_the_terminal_nor_the_table(tmp_path: Path, report: Any) -> None:
+    message = "one\n\x1b[2Jtwo|<b>\u202e 카드"
+    path = write_run(tmp_path / "run.bin", [record(code="INTERNAL")], reports=[vitals(messages=[[13, message, 1]])])
+    summary = summarize([path])
+    summary.runs[0].end["partial"] = message
+    [partial, row] = [line for line in report(summary, []).splitlines() if "two" in line]
+    for line in (partial, row):
+        assert "one\\n\\x1b[2Jtwo|<b>\\u202e 카드" in line.replace(r"\|", "|").replace(r"\<", "<")
+    if report is markdown_report:
+        assert r"two\|\<b>" in row
