@@ -13,7 +13,7 @@ from pathlib import Path
 from export.quality.gate import threshold_flags
 from loadtest.analysis.objective import DISTRIBUTIONS, FIGURES
 from loadtest.errors import EXIT_CODES
-from loadtest.reports import comparison_json
+from loadtest.reports import comparison
 from loadtest.reports.json_keys import KEYS
 from loadtest.requests.placeholders import FUNCTIONS
 from loadtest.results.record import COLUMNS
@@ -174,7 +174,7 @@ DOCUMENTS: dict[Path, dict[str, Callable[[], str]]] = {
         "figures": figures_table,
         "functions": functions_table,
         "json-keys": partial(json_keys_table, KEYS),
-        "compare-keys": partial(json_keys_table, comparison_json.KEYS),
+        "compare-keys": partial(json_keys_table, comparison.KEYS),
         "columns": columns_table,
         "flags": flags_text,
     },

@@ -94,6 +94,11 @@ class CallSummary:
         return sorted(others, key=lambda outcome: -outcome.count)
 
     @property
+    def failed(self) -> int:
+        """Number of failed requests, without refused ones."""
+        return sum(outcome.count for outcome in self.errors)
+
+    @property
     def cached_share(self) -> float:
         """Share of `unencoded` in the successes that report their stages; NaN without one."""
         return self.unencoded / self.server.count if self.server.count else math.nan

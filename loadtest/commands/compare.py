@@ -7,11 +7,10 @@ import math
 import sys
 from pathlib import Path
 
-from loadtest.analysis.compare import LEAST_REPEATS, Comparison, Row, compare
+from loadtest.analysis.compare import LEAST_REPEATS, Row, compare
 from loadtest.errors import ExitCode, UsageError
 from loadtest.programs import PROGRAM
-from loadtest.reports.comparison_json import comparison_json
-from loadtest.reports.table import Table
+from loadtest.reports.comparison import comparison_json, comparison_table
 from loadtest.reports.text import markdown_table, text_table
 
 JUDGED = ("achieved rate", "errors", "failed checks", "latency p50", "latency p99")
@@ -64,34 +63,6 @@ def _judgement(worse: list[Row], limit: float) -> str:
     if not worse:
         return f"no regression by more than {limit:.1%} in {', '.join(JUDGED)}\n"
     return "".join(f"regression: {row.name} is worse by at least {row.worse_by():.1%}\n" for row in worse)
-
-
-def comparison_table(comparison: Comparison) -> Table:
-    """Returns a comparison as a table."""
-    seconds = " and ".join(f"{count} s" for count in comparison.seconds)
-    repeats = " and ".join(str(count) for count in comparison.repeats)
-    title = f"{repeats} repeats, {seconds}; 95 % intervals of the ratio B/A (for shares: of the difference B-A)"
-    return Table(
-        title,
-        ("", "A", "B", "B/A", "from", "to", "verdict"),
-        [_cells(row, conclusive=comparison.conclusive) for row in comparison.rows],
-    )
-
-
-def _cells(row: Row, *, conclusive: bool) -> tuple[str, ...]:
-    if row.unit == "%":
-        values = [f"{value:.3%}" for value in (row.a, row.b)] + [
-            f"{value:+.3%}" for value in (row.ratio, row.low, row.high)
-        ]
-    else:
-        factor = 1e3 if row.unit == "ms" else 1.0
-        values = [f"{value * factor:.4g} {row.unit}" for value in (row.a, row.b)]
-        values += [f"{value:.3f}" for value in (row.ratio, row.low, row.high)]
-    if not row.beyond_noise:
-        verdict = "within noise"
-    else:
-        verdict = ("WORSE" if row.worse else "better") if conclusive else "differs, perhaps by chance"
-    return (row.name, *values, verdict)
 
 
 def _files(path: Path) -> list[Path]:

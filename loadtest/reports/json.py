@@ -15,8 +15,9 @@ from loadtest.analysis.latency import Latencies
 from loadtest.analysis.objective import Verdict
 from loadtest.analysis.summary import Summary
 from loadtest.codes import OUTCOMES
-from loadtest.reports.tables import PERCENTS, verdict
-from loadtest.reports.workers import machine_object
+from loadtest.reports.cells import PERCENTS
+from loadtest.reports.machines import machine_object
+from loadtest.reports.verdict import verdict
 from loadtest.stages import STAGES
 
 SCHEMA_VERSION = 1

@@ -9,8 +9,8 @@ from xml.etree import ElementTree as ET
 
 from loadtest.analysis.objective import Verdict
 from loadtest.analysis.summary import Summary
-from loadtest.reports.tables import verdict
 from loadtest.reports.title import title_of
+from loadtest.reports.verdict import verdict
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML 1.0 cannot contain."""

@@ -5,20 +5,13 @@ from html import escape
 
 from loadtest.analysis.objective import Verdict
 from loadtest.analysis.summary import Summary
-from loadtest.reports import charts, machines
+from loadtest.reports import charts, health_charts
+from loadtest.reports.cells import milliseconds, per_second
 from loadtest.reports.elements import banner, chart_section, figures_section, note, page, table_section
 from loadtest.reports.table import Table
-from loadtest.reports.tables import (
-    failed,
-    headline,
-    milliseconds,
-    notes,
-    per_second,
-    tables,
-    verdict,
-    verdict_kind,
-)
+from loadtest.reports.tables import headline, tables
 from loadtest.reports.title import title_of
+from loadtest.reports.verdict import notes, verdict, verdict_kind
 
 COMPARISON_COLUMNS = (
     "run", "generator", "offered", "achieved", "p50 ms", "p99 ms", "p99.9 ms", "errors", "refused", "dropped",
@@ -80,12 +73,12 @@ def _charts(summary: Summary) -> Iterator[str]:
             "Means over the successes of each second. Rare peaks are cut off; double-click to show them.",
         )
     if summary.generator.processes:
-        caption = f"The busiest processes, at most {machines.MOST_PROCESSES}. Dashed: the limit of saturation."
-        yield chart_section("The generator itself", machines.vitals_over_time(summary.runs), caption)
+        caption = f"The busiest processes, at most {health_charts.MOST_PROCESSES}. Dashed: the limit of saturation."
+        yield chart_section("The generator itself", health_charts.vitals_over_time(summary.runs), caption)
     for number, run in enumerate(summary.runs, start=1):
-        if machines.has_server_panels(run.metrics):
+        if health_charts.has_server_panels(run.metrics):
             heading = "The server's metrics" + (f" in run {number}" if len(summary.runs) > 1 else "")
-            yield chart_section(heading, machines.server_over_time(run.metrics))
+            yield chart_section(heading, health_charts.server_over_time(run.metrics))
 
 
 def _comparison_row(name: str, summary: Summary) -> tuple[str, ...]:
@@ -96,5 +89,5 @@ def _comparison_row(name: str, summary: Summary) -> tuple[str, ...]:
         per_second(summary.offered_rate),
         per_second(summary.achieved_rate),
         *(milliseconds(latency.percentile(percent)) for percent in (50, 99, 99.9)),
-        *(f"{count:,}" for count in (failed(summary.total), summary.total.refused.count, summary.dropped)),
+        *(f"{count:,}" for count in (summary.total.failed, summary.total.refused.count, summary.dropped)),
     )

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from loadtest.analysis.objective import Objective
+from loadtest.reports.cells import milliseconds
 from loadtest.reports.table import Table
-from loadtest.reports.tables import cache_notes, milliseconds
+from loadtest.reports.verdict import cache_notes
 from loadtest.slo import Answer, Trial
 
 COLUMNS = ("rate", "offered", "achieved", "p50 ms", "p99 ms", "errors", "cached", "windows", "verdict")

@@ -9,7 +9,8 @@ import unicodedata
 from loadtest.analysis.objective import Verdict
 from loadtest.analysis.summary import Summary
 from loadtest.reports.table import Table
-from loadtest.reports.tables import closing, notes, tables, verdict
+from loadtest.reports.tables import tables
+from loadtest.reports.verdict import closing, notes, verdict
 
 _MARKDOWN = re.compile("[|<]")
 """Characters of a cell that Markdown would read as the end of the cell, or as HTML."""

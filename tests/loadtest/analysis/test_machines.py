@@ -9,8 +9,8 @@ import pytest
 from loadtest.analysis.summary import Summary, summarize
 from loadtest.reports.json import json_report
 from loadtest.reports.page import report_page
-from loadtest.reports.tables import notes
 from loadtest.reports.text import markdown_report, text_report
+from loadtest.reports.verdict import notes
 from tests.loadtest.results_files import record, records, vitals, write_run
 
 ENVIRONMENT = {"host": "one", "cpu": "C", "cpus_allowed": 4, "python": "3.11.7", "versions": {"grpcio": "1.85.1"}}

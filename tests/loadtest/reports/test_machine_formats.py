@@ -13,7 +13,7 @@ from loadtest.analysis.compare import compare
 from loadtest.analysis.objective import judge_objectives, parse_objective
 from loadtest.analysis.summary import Summary, summarize
 from loadtest.errors import UsageError
-from loadtest.reports.comparison_json import KEYS, comparison_json
+from loadtest.reports.comparison import KEYS, comparison_json
 from loadtest.reports.junit import junit_report
 from loadtest.reports.openmetrics import openmetrics_report
 from loadtest.reports.text import text_report

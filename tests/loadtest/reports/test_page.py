@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from plotly.offline import get_plotlyjs
 
 from loadtest.analysis.summary import Summary, summarize
-from loadtest.reports import charts, machines
+from loadtest.reports import charts, health_charts
 from loadtest.reports.page import comparison_page, report_page
 from loadtest.reports.style import log_ticks
 from loadtest.reports.title import title_of
@@ -285,7 +285,7 @@ def test_percentile_curve_ends_with_the_longest(tmp_path: Path) -> None:
 
 def test_peaks_of_a_long_run_are_drawn(tmp_path: Path) -> None:
     lags = [vitals(seconds=number / 2, loop_lag_seconds=0.3 if number == 1234 else 0.001) for number in range(1, 3001)]
-    lag, *_ = machines.vitals_over_time(summary_of(tmp_path / "r.bin", steady(), reports=lags).runs).data
+    lag, *_ = health_charts.vitals_over_time(summary_of(tmp_path / "r.bin", steady(), reports=lags).runs).data
     assert len(lag.x) <= charts.MOST_POINTS
     assert max(lag.y) == pytest.approx(300)
 
@@ -297,10 +297,10 @@ def test_server_metrics_continue_across_a_restart_and_a_failed_scrape() -> None:
         for second, counter in counted.items()
     ]
     scrapes.insert(2, {"seconds": 3.0, "error": "timed out"})
-    [cpu] = machines.server_over_time(scrapes).data
+    [cpu] = health_charts.server_over_time(scrapes).data
     assert list(cpu.x) == [2, 4, 5, 6]
     assert list(cpu.y) == pytest.approx([2, 2, math.nan, 2], nan_ok=True)
-    assert not machines.has_server_panels([{"seconds": 1.0, "samples": {"go_goroutines": 5.0}}])
+    assert not health_charts.has_server_panels([{"seconds": 1.0, "samples": {"go_goroutines": 5.0}}])
 
 
 def test_gaps_in_a_chart_are_valid_json(tmp_path: Path) -> None:

@@ -8,10 +8,10 @@ import pytest
 
 from loadtest.analysis.objective import judge_objectives, parse_objective
 from loadtest.analysis.summary import Summary, summarize
+from loadtest.reports.cells import milliseconds
 from loadtest.reports.csv import requests_csv, timeline_csv
 from loadtest.reports.json import json_report
 from loadtest.reports.table import Table
-from loadtest.reports.tables import milliseconds
 from loadtest.reports.text import markdown_report, markdown_table, text_report, text_table
 from tests.loadtest.results_files import record, vitals, write_run
 

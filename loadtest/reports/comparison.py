@@ -1,4 +1,4 @@
-"""A comparison as JSON, for programs: durations in seconds, shares from 0 to 1, missing values as null."""
+"""A comparison as a table, and as JSON: durations in seconds, shares from 0 to 1, missing values as null."""
 
 import json
 from collections.abc import Sequence
@@ -6,6 +6,7 @@ from typing import Any
 
 from loadtest.analysis.compare import Comparison, Row
 from loadtest.reports.json import known
+from loadtest.reports.table import Table
 
 SCHEMA_VERSION = 1
 UNITS = {"ms": "seconds", "/s": "a second", "%": "share"}
@@ -22,7 +23,19 @@ KEYS: tuple[tuple[str, str], ...] = (
     ),
     ("`max_regression`, `regressions`", "`--max-regression`, and the names of the figures that are worse by more"),
 )
-"""Keys and their meaning, as Markdown for the documents."""
+"""Keys of the JSON and their meaning, as Markdown for the documents."""
+
+
+def comparison_table(comparison: Comparison) -> Table:
+    """Returns a comparison as a table."""
+    seconds = " and ".join(f"{count} s" for count in comparison.seconds)
+    repeats = " and ".join(str(count) for count in comparison.repeats)
+    title = f"{repeats} repeats, {seconds}; 95 % intervals of the ratio B/A (for shares: of the difference B-A)"
+    return Table(
+        title,
+        ("", "A", "B", "B/A", "from", "to", "verdict"),
+        [_cells(row, conclusive=comparison.conclusive) for row in comparison.rows],
+    )
 
 
 def comparison_json(
@@ -57,3 +70,19 @@ def _figure(row: Row) -> dict[str, Any]:
         "worse": row.worse,
         "worse_by": row.worse_by(),
     }
+
+
+def _cells(row: Row, *, conclusive: bool) -> tuple[str, ...]:
+    if row.unit == "%":
+        values = [f"{value:.3%}" for value in (row.a, row.b)] + [
+            f"{value:+.3%}" for value in (row.ratio, row.low, row.high)
+        ]
+    else:
+        factor = 1e3 if row.unit == "ms" else 1.0
+        values = [f"{value * factor:.4g} {row.unit}" for value in (row.a, row.b)]
+        values += [f"{value:.3f}" for value in (row.ratio, row.low, row.high)]
+    if not row.beyond_noise:
+        verdict = "within noise"
+    else:
+        verdict = ("WORSE" if row.worse else "better") if conclusive else "differs, perhaps by chance"
+    return (row.name, *values, verdict)
