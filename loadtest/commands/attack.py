@@ -4,31 +4,19 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Collection
 from pathlib import Path
 
-from loadtest.analysis.objective import Objective, goodput_bound, judge_objectives, parse_objective
-from loadtest.analysis.summary import Summary, summarize
-from loadtest.attack import Ending, attack
-from loadtest.commands.calls import check_objectives
+from loadtest.analysis.objective import judge_objectives
+from loadtest.analysis.summary import summarize
+from loadtest.attack import attack
+from loadtest.commands.assertions import add_assertion_options, exit_code, objectives_of
 from loadtest.commands.machines import add_machine_options, warn_about_local_target, workers_of
-from loadtest.commands.options import (
-    add_request_options,
-    add_run_options,
-    add_schedule_options,
-    add_target_options,
-    check_measurable,
-    command_line,
-    duration,
-    make_plan,
-    make_schedule,
-    measured_seconds,
-)
+from loadtest.commands.options import add_request_options, add_run_options, add_target_options, command_line
+from loadtest.commands.plan import check_objectives, make_plan
+from loadtest.commands.schedule import add_schedule_options, make_schedule, measured_seconds
 from loadtest.errors import EXIT_CODES, ExitCode, UsageError
 from loadtest.progress import TerminalProgress
 from loadtest.reports.text import text_report
-
-LATE, MISSED_WHEN_LATE = TOLERABLE = ("late", "missed-when-late")
 
 EXAMPLES = r"""examples:
   send 50 searches a second for 30 s and print the report:
@@ -68,57 +56,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add_assertion_options(group)
 
 
-def add_assertion_options(parser: argparse._ArgumentGroup | argparse.ArgumentParser) -> None:
-    """Adds the flags that state a run's objectives."""
-    parser.add_argument(
-        "--assert", dest="assertions", action="append", default=[], metavar="OBJECTIVE",
-        help="objective such as 'p99<50ms' or 'errors<0.1%%'; exit with 99 if it is not met; repeatable",
-    )  # fmt: skip
-    add_tolerance_option(parser)
-    parser.add_argument(
-        "--within", type=duration,
-        help="latency limit of goodput (default: that of the tightest assertion, or else the deadline)",
-    )  # fmt: skip
-
-
-def add_tolerance_option(parser: argparse._ArgumentGroup | argparse.ArgumentParser) -> None:
-    """Adds the flag that says which exit codes of a late generator a shared machine tolerates."""
-    parser.add_argument(
-        "--tolerate", action="append", default=[], choices=TOLERABLE,
-        help="late: exit with 0 instead of 3 if the generator was saturated and every objective was met; "
-        "missed-when-late: exit with 3 instead of 99 if the generator was saturated and one was missed; repeatable",
-    )  # fmt: skip
-
-
-def objectives_of(options: argparse.Namespace) -> tuple[list[Objective], float | None]:
-    """Returns the assertions, and the latency limit of goodput."""
-    objectives = [parse_objective(text) for text in options.assertions]
-    return objectives, options.within if options.within is not None else goodput_bound(objectives)
-
-
-def exit_code(
-    summary: Summary, objectives: list[Objective], ending: Ending | None = None, *, tolerated: Collection[str] = ()
-) -> ExitCode:
-    """Returns the exit code of a run; `tolerated` has values of `TOLERABLE`.
-
-    If several apply, the first of these counts: an attack that ended early, a missed assertion, no success or a partial
-    run with assertions, a saturated generator.
-    """
-    if ending is not None and ending.partial:
-        return ExitCode.INTERRUPTED if ending.interrupted else ExitCode.FAILED
-    met = all(verdict.met for verdict in judge_objectives(objectives, summary))
-    late = summary.generator.saturated
-    if not met and not (late and MISSED_WHEN_LATE in tolerated):
-        return ExitCode.ASSERTION
-    if not summary.total.ok.count or (objectives and summary.partial):  # A part of a run proves no objective.
-        return ExitCode.FAILED
-    return ExitCode.SATURATED if late and LATE not in tolerated else ExitCode.OK
-
-
 def run(options: argparse.Namespace) -> ExitCode:
     """Runs the command."""
     objectives, within = objectives_of(options)
-    check_measurable(objectives, options)
     if options.out.is_dir():
         raise UsageError(f"--out {options.out} is a directory")
     schedule = make_schedule(options)

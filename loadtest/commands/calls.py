@@ -2,11 +2,8 @@
 
 import argparse
 import json
-from collections.abc import Sequence
 from typing import Any
 
-from loadtest.analysis.objective import Objective
-from loadtest.analysis.summary import call_names, calls_named
 from loadtest.errors import UsageError
 from loadtest.plan import Call, Plan
 from loadtest.requests.checks import AnswerChecks
@@ -81,15 +78,6 @@ def try_payloads(plan: Plan) -> None:
     headers = RequestHeaders(plan.headers, seed=plan.seed)
     for query in plan.queries if plan.headers else ():
         headers.render(query, 0)
-
-
-def check_objectives(objectives: Sequence[Objective], plan: Plan) -> None:
-    """Raises UsageError if an objective is about a call or a check that the plan does not have."""
-    names = call_names(plan.described()["calls"])
-    for objective in objectives:
-        places = calls_named(objective.call, names) if objective.call else range(len(names))
-        if objective.name == "failed_checks" and not any(plan.calls[place].checks for place in places):
-            raise UsageError(f"{objective.text!r} needs --check")
 
 
 def _kind(where: str, row: dict[str, Any] | str) -> dict[str, Any]:

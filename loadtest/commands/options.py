@@ -1,38 +1,20 @@
-"""Flags for the server, the requests and the load, and the plan that they make."""
+"""Flags for the server, the requests and the generator."""
 
 import argparse
-import asyncio
 import math
 import os
 import re
 import shlex
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from loadtest.addresses import FORMS
-from loadtest.analysis.objective import Objective
-from loadtest.commands.calls import calls_of, try_payloads
-from loadtest.commands.machines import workers_of
-from loadtest.errors import UsageError
-from loadtest.plan import Plan
 from loadtest.programs import PROGRAM
-from loadtest.reference import get_reference_answers
-from loadtest.requests.answer import AnswerReader
-from loadtest.requests.answer_errors import NONE, check_paths
-from loadtest.requests.labels import read_labels
-from loadtest.requests.queries import Query, read_payloads, read_queries, read_timestamps
 from loadtest.requests.sampling import ORDERS
-from loadtest.requests.unique import first_number
-from loadtest.schedule import Schedule, constant, profile, ramp, replay, step
-from loadtest.scrape import check_url
-from loadtest.target import COMPRESSIONS, SECRET, Target
+from loadtest.target import COMPRESSIONS, SECRET
 
-SCHEDULES = ("constant", "poisson", "ramp", "step", "replay")
 SECRET_FLAGS = ("--token", "--header", "--metrics-token", "--worker-token")
+UNIT_SECONDS = {"ms": 1e-3, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|)")
-_PART = re.compile(r"\s*(\d+(?:\.\d+)?)(?:-(\d+(?:\.\d+)?))?:(\d+(?:\.\d+)?)(ms|s|m|h)\s*")
-_DURATION_UNITS = {"ms": 1e-3, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def duration(text: str) -> float:
@@ -40,7 +22,7 @@ def duration(text: str) -> float:
     match = _DURATION.fullmatch(text)
     if match is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no duration; write for example 20s, 500ms or 2m")
-    return float(match[1]) * _DURATION_UNITS[match[2]]
+    return float(match[1]) * UNIT_SECONDS[match[2]]
 
 
 def add_target_options(parser: argparse.ArgumentParser) -> None:
@@ -138,172 +120,6 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     add("--metrics-token", default=token, metavar="TOKEN", help=bearer)
 
 
-def add_schedule_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the flags of the load."""
-    add = parser.add_argument_group("the load").add_argument
-    add("--rate", type=float, metavar="R", help="open loop: send this many requests a second")
-    add("--in-flight", type=int, metavar="N", help="closed loop: keep this many calls in flight; replaces --rate")
-    add("--schedule", choices=SCHEDULES, default="constant", help="schedule of the open loop (default: constant)")
-    add("--rate-to", type=float, metavar="R", help="rate at the end of a ramp or of the last step")
-    add("--steps", type=int, default=5, metavar="N", help="steps of --schedule step (default: 5)")
-    parts = "rates and their durations: '10-100:30s,100:2m,100-10:30s' climbs, holds and falls; replaces --rate"
-    add("--profile", metavar="LIST", help=parts)
-    times = "times of a replay: one per line, or rows with `timestamp` (default: the --queries file)"
-    add("--timestamps", type=Path, metavar="FILE", help=times)
-    add("--replay-speed", type=float, default=1.0, metavar="X", help="speed of a replay; 1 is as recorded (default: 1)")
-    add("--duration", type=duration, help="length of the measured part, such as 30s")
-    add("--count", type=int, metavar="N", help="end the measured part after this many requests")
-
-
-def make_plan(
-    options: argparse.Namespace,
-    *,
-    schedule: Schedule | None,
-    in_flight: int = 0,
-    seconds: float = math.inf,
-    count: int | None = None,
-) -> Plan:
-    """Returns the plan of the flags, and checks every payload. The other arguments are those of `Plan`.
-
-    Raises:
-        LoadtestError: A flag or file is wrong, or a call for reflection or a reference answer fails.
-    """
-    headers = [_header(text) for text in options.header]
-    target = Target(
-        address=options.target,
-        tls=options.tls,
-        ca_file=options.ca,
-        certificate_file=options.cert,
-        key_file=options.key,
-        authority=options.authority,
-        token=options.token,
-        headers=tuple(pair for pair in headers if "{{" not in pair[1]),
-        connections=options.connections,
-        compression=options.compression,
-        insecure_skip_verify=options.insecure_skip_verify,
-    )
-    queries = [Query("0", {})]
-    if options.data_file is not None:
-        if options.data is not None or options.queries is not None or options.mix is not None:
-            raise UsageError("--data-file has whole payloads: remove --data, --queries and --mix")
-        queries = read_payloads(options.data_file)
-    elif options.queries is not None:
-        queries = read_queries(options.queries)
-    if options.unique and options.queries is None:
-        raise UsageError("--unique makes the queries of a file different: give --queries")
-    plan = Plan(
-        target=target,
-        calls=asyncio.run(calls_of(options, target)),
-        headers=tuple(pair for pair in headers if "{{" in pair[1]),
-        queries=tuple(queries),
-        order=options.order,
-        zipf_exponent=options.zipf_exponent,
-        unique_from=first_number() if options.unique else None,
-        seed=options.seed,
-        schedule=schedule,
-        in_flight=in_flight,
-        seconds=seconds,
-        count=count,
-        warm_up_seconds=0.0 if schedule and schedule.timestamps else options.warm_up,
-        deadline_seconds=options.deadline,
-        interval_seconds=options.message_interval,
-        stream_seconds=options.stream_duration,
-        max_in_flight=options.max_in_flight,
-        late_seconds=options.late_after,
-        processes=options.processes * max(1, len(workers_of(options))),
-        labels=read_labels(options.qrels) if options.qrels else {},
-        quality_at=options.quality_at,
-        error_fields=_error_fields(options.error_field),
-        metrics_url=options.metrics_url,
-        metrics_token=options.metrics_token,
-    )
-    try_payloads(plan)
-    responses = [call.method.response_class for call in plan.calls]
-    check_paths(plan.error_fields or (), responses)
-    if plan.labels and not any(AnswerReader(each).has_documents for each in responses):
-        names = ", ".join(call.method.name for call in plan.calls)
-        raise UsageError(f"--qrels needs answers that name documents, and those of {names} do not")
-    if plan.labels and not any(query.id in plan.labels for query in plan.queries):
-        raise UsageError(f"{options.qrels} labels none of the queries: no query id occurs in both files")
-    if plan.metrics_url:
-        check_url(plan.metrics_url, token=plan.metrics_token)
-    if options.check_answers:
-        plan = replace(plan, reference_answers=asyncio.run(get_reference_answers(plan)))
-    return plan
-
-
-def _error_fields(paths: list[str] | None) -> tuple[str, ...] | None:
-    if paths is not None and NONE in paths:
-        if len(paths) > 1:
-            raise UsageError(f"--error-field {NONE} excludes other fields: give it alone")
-        return ()
-    return None if paths is None else tuple(paths)
-
-
-def make_schedule(options: argparse.Namespace) -> Schedule | None:
-    """Returns the schedule of the flags; `None` for a closed loop.
-
-    Raises:
-        UsageError: Flags contradict each other.
-    """
-    if options.timestamps is not None and options.schedule != "replay":
-        raise UsageError("--timestamps needs --schedule replay")
-    if options.in_flight is not None:
-        _check_closed(options)
-        return None
-    if options.profile is not None:
-        return _profile(options)
-    if options.rate_to is not None and options.schedule not in ("ramp", "step"):
-        raise UsageError("--rate-to needs --schedule ramp or step")
-    if options.schedule == "replay":
-        if options.rate is not None:
-            raise UsageError("a replay takes its rate from its timestamps: remove --rate")
-        file = options.timestamps or options.queries
-        if file is None:
-            raise UsageError("a replay needs --timestamps, or --queries with timestamps")
-        return replay(read_timestamps(file), speed=options.replay_speed)
-    if options.rate is None:
-        raise UsageError("give --rate or --profile (open loop), or --in-flight (closed loop)")
-    if options.schedule in ("ramp", "step"):
-        if options.rate_to is None or options.duration is None:
-            raise UsageError(f"a {options.schedule} needs --rate-to and --duration")
-        if options.schedule == "ramp":
-            return ramp(options.rate, options.rate_to, seconds=options.duration, warm_up_seconds=options.warm_up)
-        steps, warm_up = options.steps, options.warm_up
-        return step(options.rate, options.rate_to, steps=steps, seconds=options.duration, warm_up_seconds=warm_up)
-    return constant(
-        options.rate,
-        seconds=options.duration or math.inf,
-        warm_up_seconds=options.warm_up,
-        poisson=options.schedule == "poisson",
-        seed=options.seed,
-    )
-
-
-def _check_closed(options: argparse.Namespace) -> None:
-    if options.rate is not None:
-        raise UsageError("--rate is for an open loop and --in-flight for a closed loop: give one of them")
-    if options.schedule != "constant" or options.rate_to is not None or options.profile is not None:
-        raise UsageError("a closed loop has no schedule: remove --schedule, --rate-to and --profile")
-
-
-def _profile(options: argparse.Namespace) -> Schedule:
-    """Returns the schedule of `--profile`."""
-    if options.rate is not None or options.rate_to is not None or options.duration is not None:
-        raise UsageError("a profile has its rates and durations: remove --rate, --rate-to and --duration")
-    if options.schedule not in ("constant", "poisson"):
-        raise UsageError(f"a profile replaces --schedule {options.schedule}: remove one of them")
-    parts = []
-    for text in options.profile.split(","):
-        found = _PART.fullmatch(text)
-        if found is None:
-            raise UsageError(f"--profile: {text!r} is no rate and duration; write for example 100:30s or 10-100:1m")
-        seconds = float(found[3]) * _DURATION_UNITS[found[4]]
-        parts.append((float(found[1]), float(found[2] or found[1]), seconds))
-    poisson = options.schedule == "poisson"
-    return profile(parts, warm_up_seconds=options.warm_up, poisson=poisson, seed=options.seed)
-
-
 def command_line(arguments: list[str]) -> str:
     """Returns the command line for reports, with secrets hidden."""
     shown, hide = [], False
@@ -314,29 +130,3 @@ def command_line(arguments: list[str]) -> str:
         hide = secret and not equals
     line = f"{PROGRAM} {shlex.join(shown)}"
     return line.encode(errors="replace").decode()  # A path may have bytes that are no text.
-
-
-def check_measurable(objectives: Sequence[Objective], options: argparse.Namespace) -> None:
-    """Raises UsageError if an objective needs a figure that these flags do not measure."""
-    for objective in objectives:
-        if objective.name in ("recall", "ndcg") and options.qrels is None:
-            raise UsageError(f"{objective.text!r} needs --qrels")
-        if objective.name == "different" and not options.check_answers:
-            raise UsageError(f"{objective.text!r} needs --check-answers")
-
-
-def measured_seconds(options: argparse.Namespace, schedule: Schedule | None) -> float:
-    """Returns the length of the measured part in seconds; infinite if only a count ends it."""
-    if schedule is not None and schedule.timestamps:
-        # The measured part includes the last timestamp.
-        return min(options.duration or math.inf, math.nextafter(schedule.seconds, math.inf) or 1e-9)
-    if options.profile is not None and schedule is not None:
-        return schedule.seconds
-    return math.inf if options.duration is None else float(options.duration)
-
-
-def _header(text: str) -> tuple[str, str]:
-    name, colon, value = text.partition(":")
-    if not colon or not name.strip():
-        raise UsageError(f"--header expects NAME:VALUE, not {text!r}")
-    return name.strip(), value.strip()

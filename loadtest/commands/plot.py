@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from loadtest.analysis.summary import summarize
-from loadtest.commands.report import write
+from loadtest.commands.output import write
 from loadtest.errors import ExitCode
 from loadtest.programs import PROGRAM
 

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 from loadtest.analysis.objective import judge_objectives
 from loadtest.analysis.summary import summarize
-from loadtest.commands.attack import TOLERABLE, add_assertion_options, exit_code, objectives_of
-from loadtest.errors import ExitCode, UsageError
+from loadtest.commands.assertions import TOLERABLE, add_assertion_options, exit_code, objectives_of
+from loadtest.commands.output import write
+from loadtest.errors import ExitCode
 from loadtest.programs import PROGRAM
 from loadtest.reports.csv import requests_csv, timeline_csv
 from loadtest.reports.json import json_report
 from loadtest.reports.junit import junit_report
 from loadtest.reports.openmetrics import openmetrics_report
 from loadtest.reports.text import markdown_report, text_report
-from loadtest.results.file import is_results_file
 
 FORMATS = ("text", "markdown", "json", "csv", "requests", "html", "junit", "openmetrics")
 
@@ -72,18 +71,3 @@ def run(options: argparse.Namespace) -> ExitCode:
     if options.out is not None:
         print(options.out)
     return exit_code(summary, objectives, tolerated=options.tolerate)
-
-
-def write(parts: Iterable[str], out: Path | None) -> None:
-    """Writes text to a file, or to standard output; raises UsageError if the file cannot be written."""
-    if out is None:
-        sys.stdout.writelines(parts)
-        return
-    if is_results_file(out):
-        raise UsageError(f"--out {out} is a results file and is not overwritten; name another file")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with out.open("w", encoding="utf-8", errors="backslashreplace") as file:
-            file.writelines(parts)
-    except OSError as error:
-        raise UsageError(f"{out} cannot be written: {error.strerror}") from None

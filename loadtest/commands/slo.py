@@ -10,19 +10,17 @@ import sys
 from pathlib import Path
 
 from loadtest.analysis.objective import parse_objective
-from loadtest.commands.attack import LATE, MISSED_WHEN_LATE, add_tolerance_option
-from loadtest.commands.calls import check_objectives
+from loadtest.commands.assertions import LATE, MISSED_WHEN_LATE, add_tolerance_option
 from loadtest.commands.machines import add_machine_options, warn_about_local_target, workers_of
 from loadtest.commands.options import (
     add_request_options,
     add_run_options,
     add_target_options,
-    check_measurable,
     command_line,
     duration,
-    make_plan,
 )
-from loadtest.commands.report import write
+from loadtest.commands.output import write
+from loadtest.commands.plan import check_objectives, make_plan
 from loadtest.errors import ExitCode, UsageError
 from loadtest.programs import PROGRAM
 from loadtest.progress import TerminalProgress
@@ -73,7 +71,6 @@ def run(options: argparse.Namespace) -> ExitCode:
     objectives = [parse_objective(text) for text in options.objectives]
     if not objectives:
         raise UsageError("give at least one --objective, such as 'p99<50ms'")
-    check_measurable(objectives, options)
     if not (options.max_rate >= LOWEST_RATE and 0 < options.precision < math.inf):
         raise UsageError(f"--max-rate must be at least {LOWEST_RATE:g}, and --precision above 0")
     if options.windows < 2 or options.repeats < 0 or options.windows * options.window < 1:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 import loadtest.requests.method
 from loadtest.analysis.objective import parse_objective
 from loadtest.commands.attack import add_parser
-from loadtest.commands.calls import check_objectives
-from loadtest.commands.options import make_plan, make_schedule, measured_seconds
+from loadtest.commands.plan import check_objectives, make_plan
+from loadtest.commands.schedule import make_schedule, measured_seconds
 from loadtest.errors import LoadtestError
 from loadtest.generator.wire import encode_plan
 from loadtest.requests.descriptors import proto_descriptors

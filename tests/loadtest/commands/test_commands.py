@@ -9,7 +9,8 @@ import pytest
 
 from loadtest.__main__ import main
 from loadtest.commands.attack import add_parser
-from loadtest.commands.options import command_line, duration, make_plan
+from loadtest.commands.options import command_line, duration
+from loadtest.commands.plan import make_plan
 from loadtest.errors import ExitCode
 from loadtest.schedule import constant
 from loadtest.target import Target
@@ -103,7 +104,8 @@ def test_a_regression_beyond_noise_exits_with_99(
         (["compare", "{tmp}/run.bin", "{tmp}/folder"], "there are no results files"),
         (["report", "{tmp}/run.bin", "--out", "{tmp}/run.bin"], "is a results file and is not overwritten"),
         (["report", "{tmp}/run.bin", "--out", "/dev/full"], "cannot be written: No space left"),
-        (["attack", "localhost:1", "--rate", "5", "--count", "1", "--assert", "recall>0.1"], "needs --qrels"),
+        ([*ONE_CALL, "--assert", "recall>0.1"], "'recall>0.1' needs --qrels"),
+        ([*ONE_CALL, "--assert", "different<1%"], "'different<1%' needs --check-answers"),
         (["attack", "localhost:1", "--rate", "5", "--rate-to", "9"], "--rate-to needs --schedule ramp or step"),
         (["slo", "localhost:1"], "give at least one --objective"),
         (["slo", "localhost:1", "--objective", "p99<5ms", "--windows", "1"], "--windows must be at least 2"),
