@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from export.quality.gate import threshold_flags
-from loadtest.analysis.objective import DISTRIBUTIONS, FIGURES
+from loadtest.analysis.figures import DISTRIBUTIONS, FIGURES
 from loadtest.errors import EXIT_CODES
 from loadtest.reports import comparison
 from loadtest.reports.json_keys import KEYS

@@ -27,7 +27,8 @@ from loadtest.progress import TerminalProgress
 from loadtest.reports.slo import answer_notes, answer_object, trial_cells, trials_table
 from loadtest.reports.text import text_table
 from loadtest.schedule import HIGHEST_RATE, LOWEST_RATE, constant
-from loadtest.slo import Trial, search, trial
+from loadtest.slo import search
+from loadtest.trial import Trial, trial
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

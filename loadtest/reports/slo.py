@@ -8,7 +8,8 @@ from loadtest.analysis.objective import Objective
 from loadtest.reports.cells import milliseconds
 from loadtest.reports.table import Table
 from loadtest.reports.verdict import cache_notes
-from loadtest.slo import Answer, Trial
+from loadtest.slo import Answer
+from loadtest.trial import Trial
 
 COLUMNS = ("rate", "offered", "achieved", "p50 ms", "p99 ms", "errors", "cached", "windows", "verdict")
 

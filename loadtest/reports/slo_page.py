@@ -10,7 +10,8 @@ from loadtest.reports.elements import banner, chart_section, note, page, soft, t
 from loadtest.reports.slo import answer_notes, trials_table
 from loadtest.reports.style import BLUE, GREEN, GREY, ORANGE, RED, figure, fit_log_y, line
 from loadtest.reports.title import title_of
-from loadtest.slo import Answer, Trial
+from loadtest.slo import Answer
+from loadtest.trial import Trial
 
 
 def answer_page(answer: Answer, objectives: Sequence[Objective]) -> str:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.analysis.objective import FIGURES, goodput_bound, judge_objectives, parse_objective
+from loadtest.analysis.figures import FIGURES
+from loadtest.analysis.objective import goodput_bound, judge_objectives, parse_objective
 from loadtest.analysis.summary import Summary, summarize
 from loadtest.errors import UsageError
 from tests.loadtest.results_files import record, vitals, write_run

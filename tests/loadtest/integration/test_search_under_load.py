@@ -17,7 +17,7 @@ from loadtest.reference import get_reference_answers
 from loadtest.requests.labels import read_labels
 from loadtest.requests.queries import read_queries
 from loadtest.schedule import constant
-from loadtest.slo import trial
+from loadtest.trial import trial
 from sample.server_process import ServerProcess
 from tests.conftest import SAMPLE_CATALOGUE, SAMPLE_QUERIES
 from tests.loadtest.integration.attacks import SUCCESSFUL, make_plan, records_of, run_attack, run_command
