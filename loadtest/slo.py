@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from loadtest.digits import four_digits
 from loadtest.trial import Trial
 
 CONFIDENCE = 0.95
@@ -49,7 +50,7 @@ class Answer:
     def line(self) -> str:
         """Returns the answer in two sentences."""
         if self.interrupted:
-            found = "no rate" if self.highest is None else f"{self.highest:,.6g} requests a second"
+            found = "no rate" if self.highest is None else f"{four_digits(self.highest)} requests a second"
             return f"PARTIAL: interrupted before the confirmation; {found} met the objectives."
         if self.highest is None:
             return "No rate met the objectives" + (": the generator is the limit." if self.limited else ".")
@@ -57,10 +58,10 @@ class Answer:
         if self.failing is None:
             above = "no higher rate was tried"
         else:
-            above = "the generator is the limit above it" if self.limited else f"{self.failing:,.6g}/s does not"
+            above = "the generator is the limit above it" if self.limited else f"{four_digits(self.failing)}/s does not"
         return (
-            f"{self.highest:,.6g} requests a second meet the objectives; {above}. {met} of {trials} trials met them: "
-            f"with 95 % confidence, at least {self.confidence:.0%} of all such trials do."
+            f"{four_digits(self.highest)} requests a second meet the objectives; {above}. {met} of {trials} trials met "
+            f"them: with 95 % confidence, at least {self.confidence:.0%} of all such trials do."
         )
 
 

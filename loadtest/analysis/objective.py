@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from loadtest.analysis.figures import DISTRIBUTIONS, FIGURES, OF_ALL_CALLS
 from loadtest.analysis.latency import Latencies
 from loadtest.analysis.summary import Summary
+from loadtest.digits import four_digits
 from loadtest.errors import UsageError
 
 _UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "%": 0.01, "": 1.0}
@@ -156,4 +157,4 @@ def _statistic(name: str) -> Callable[[Latencies], float] | None:
 def _written(value: float, unit: str) -> str:
     if math.isnan(value):
         return "no value"
-    return {"seconds": f"{value * 1e3:.4g} ms", "share": f"{value:.3%}", "number": f"{value:.4g}"}[unit]
+    return {"seconds": f"{four_digits(value * 1e3)} ms", "share": f"{value:.3%}", "number": four_digits(value)}[unit]

@@ -24,7 +24,7 @@ from loadtest.commands.plan import check_objectives, make_plan
 from loadtest.errors import ExitCode, UsageError
 from loadtest.programs import PROGRAM
 from loadtest.progress import TerminalProgress
-from loadtest.reports.slo import answer_notes, answer_object, trial_cells, trials_table
+from loadtest.reports.slo import answer_notes, answer_object, trial_line, trials_table
 from loadtest.reports.text import text_table
 from loadtest.schedule import HIGHEST_RATE, LOWEST_RATE, constant
 from loadtest.slo import search
@@ -99,7 +99,7 @@ def run(options: argparse.Namespace) -> ExitCode:
             command_line=line,
         )
         progress.clear()
-        print(f"trial {number}: " + ", ".join(filter(None, trial_cells(tried))), file=sys.stderr)
+        print(f"trial {number}: {trial_line(tried)}", file=sys.stderr)
         return tried
 
     answer = search(

@@ -5,12 +5,12 @@ import math
 from loadtest.analysis.latency import Latencies
 
 PERCENTS = (50.0, 90.0, 95.0, 99.0, 99.9)
-LATENCY_COLUMNS = ("count", "mean", "p50", "p90", "p95", "p99", "p99.9", "max")
+LATENCY_COLUMNS = ("count", "mean", "min", "p50", "p90", "p95", "p99", "p99.9", "max")
 
 
 def latency_cells(latencies: Latencies) -> tuple[str, ...]:
     """Returns a distribution's cells of `LATENCY_COLUMNS`, in milliseconds."""
-    values = [latencies.mean, *(latencies.percentile(percent) for percent in PERCENTS), latencies.percentile(100)]
+    values = [latencies.mean, *(latencies.percentile(percent) for percent in (0, *PERCENTS, 100))]
     return (f"{latencies.count:,}", *(milliseconds(value) for value in values))
 
 
@@ -20,6 +20,11 @@ def milliseconds(seconds: float) -> str:
         return "-"
     value = seconds * 1e3
     return f"{value:,.{0 if value >= 99.95 else 1 if value >= 9.995 else 2 if value >= 0.9995 else 3}f}"
+
+
+def with_unit(seconds: float) -> str:
+    """Returns a duration that a person chose, as exactly as it was given: `10 s` or `2.5 ms`."""
+    return f"{seconds:,.6g} s" if seconds >= 1 else f"{seconds * 1e3:.6g} ms"
 
 
 def per_second(rate: float) -> str:

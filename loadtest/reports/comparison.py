@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from loadtest.analysis.compare import Comparison, Row
+from loadtest.digits import four_digits
 from loadtest.reports.json import known
 from loadtest.reports.table import Table
 
@@ -79,7 +80,7 @@ def _cells(row: Row, *, conclusive: bool) -> tuple[str, ...]:
         ]
     else:
         factor = 1e3 if row.unit == "ms" else 1.0
-        values = [f"{value * factor:.4g} {row.unit}" for value in (row.a, row.b)]
+        values = [f"{four_digits(value * factor)} {row.unit}" for value in (row.a, row.b)]
         values += [f"{value:.3f}" for value in (row.ratio, row.low, row.high)]
     if not row.beyond_noise:
         verdict = "within noise"

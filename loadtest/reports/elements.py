@@ -58,6 +58,7 @@ def table_section(table: Table) -> str:
         for first, *rest in table.rows
     )
     kind = "wide" if any(table.columns) else "wide prose"
+    kind += " sentences" if table.sentences else ""
     return section(table.title, f'<div class="{kind}"><table>{headed}<tbody>{body}</tbody></table></div>')
 
 

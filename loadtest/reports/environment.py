@@ -9,28 +9,39 @@ from loadtest.reports.table import Table
 
 
 def environment_table(summary: Summary) -> Table:
-    """Returns the environment and the plan of the first run, and the number of runs."""
+    """Returns the environment and the plan of the first run, without what was not set, and the number of runs."""
     run = summary.runs[0]
     rows = [("results file", str(run.path))]
     if len(summary.runs) > 1:
         rows.insert(0, ("runs", f"{len(summary.runs)}; this table shows the first"))
-    for part in ("environment", "plan"):
+    for part in (run.header["environment"], _with_all_headers(run.header["plan"])):
         rows += [
             (name.replace("_", " ").replace("cpu", "CPU"), _FORMS.get(name, _plain)(value))
-            for name, value in run.header[part].items()
+            for name, value in part.items()
+            if _is_set(value)
         ]
     return Table("Environment and plan", ("", ""), rows)
+
+
+def _with_all_headers(plan: dict[str, Any]) -> dict[str, Any]:
+    """Returns a plan whose `headers` are those with placeholders and those of the target, which loses its own."""
+    target = dict(plan.get("target", {}))
+    return {**plan, "target": target, "headers": [*target.pop("headers", []), *plan.get("headers", [])]}
+
+
+def _is_set(value: Any) -> bool:
+    """Returns whether a value says anything; 0 does."""
+    return value not in (None, "", [], {}) and value is not False
 
 
 def _plain(value: Any) -> str:
     """Returns a readable form of a value in a run's header."""
     match value:
-        case _ if value in (None, "", [], {}):
-            return "-"
         case bool():
             return "yes" if value else "no"
         case dict():
-            return ", ".join(f"{str(key).replace('_', ' ')} {_plain(each)}" for key, each in value.items())
+            known = {str(key).replace("_", " "): each for key, each in value.items() if _is_set(each)}
+            return ", ".join(f"{key} {_plain(each)}" for key, each in known.items())
         case list():
             return ", ".join(f"({_plain(each)})" if isinstance(each, list | dict) else _plain(each) for each in value)
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -148,6 +148,7 @@ def _distribution(latencies: Latencies) -> dict[str, float]:
     return {
         "count": latencies.count,
         "mean": latencies.mean,
+        "min": latencies.percentile(0),
         **{f"p{percent:g}": latencies.percentile(percent) for percent in PERCENTS},
         "max": latencies.percentile(100),
     }

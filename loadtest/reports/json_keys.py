@@ -37,7 +37,7 @@ KEYS: tuple[tuple[str, str], ...] = (
         "distributions `first_message_seconds` (from the send), `gap_seconds` and `longest_gap_seconds` (mean and "
         "longest time between two messages of a call)",
     ),
-    ("a distribution", "`count`, `mean`, `p50`, `p90`, `p95`, `p99`, `p99.9`, `max`"),
+    ("a distribution", "`count`, `mean`, `min`, `p50`, `p90`, `p95`, `p99`, `p99.9`, `max`"),
     ("`stages_seconds`", "a distribution for each of `tokenize`, `queue`, `encode`, `search`, `fetch`"),
     ("`messages`", "error messages: `code`, `message`, `count`"),
     (

@@ -11,7 +11,7 @@ from loadtest.reports.elements import banner, chart_section, figures_section, no
 from loadtest.reports.table import Table
 from loadtest.reports.tables import headline, tables
 from loadtest.reports.title import title_of
-from loadtest.reports.verdict import notes, verdict, verdict_kind
+from loadtest.reports.verdict import closing, notes, verdict, verdict_kind
 
 COMPARISON_COLUMNS = (
     "run", "generator", "offered", "achieved", "p50 ms", "p99 ms", "p99.9 ms", "errors", "refused", "dropped",
@@ -21,7 +21,10 @@ COMPARISON_COLUMNS = (
 def report_page(summary: Summary, verdicts: Sequence[Verdict] = ()) -> str:
     """Returns a page about one summary and its assertions."""
     title = title_of(summary.runs)
-    parts = [banner(verdict_kind(summary), verdict(summary)), f"<h1>{escape(title)}</h1>"]
+    parts = [banner(verdict_kind(summary), verdict(summary))]
+    if last := closing(summary, verdicts):
+        parts.append(banner("bad", last))
+    parts.append(f"<h1>{escape(title)}</h1>")
     parts += [note(text) for text in notes(summary)]
     parts.append(figures_section(headline(summary)))
     parts += [table_section(table) for table in tables(summary, verdicts)[:-1]]

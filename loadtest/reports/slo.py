@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from loadtest.analysis.objective import Objective
+from loadtest.digits import four_digits
 from loadtest.reports.cells import milliseconds
 from loadtest.reports.table import Table
 from loadtest.reports.verdict import cache_notes
@@ -16,7 +17,17 @@ COLUMNS = ("rate", "offered", "achieved", "p50 ms", "p99 ms", "errors", "cached"
 
 def trials_table(answer: Answer) -> Table:
     """Returns the trials in the order of their rates."""
-    return Table("Trials", COLUMNS, [trial_cells(each) for each in sorted(answer.trials, key=lambda each: each.rate)])
+    rows = [trial_cells(each) for each in sorted(answer.trials, key=lambda each: each.rate)]
+    return Table("Trials", COLUMNS, rows, sentences=True)
+
+
+def trial_line(trial: Trial) -> str:
+    """Returns a trial in one line, for the progress."""
+    cells = dict(zip(COLUMNS, trial_cells(trial), strict=True))
+    return (
+        f"{cells['rate']}: {cells['achieved']} achieved, p50 {cells['p50 ms']} ms, p99 {cells['p99 ms']} ms, "
+        f"errors {cells['errors']}, {cells['windows']} windows; {cells['verdict']}"
+    )
 
 
 def trial_cells(trial: Trial) -> tuple[str, ...]:
@@ -27,7 +38,7 @@ def trial_cells(trial: Trial) -> tuple[str, ...]:
     if trial.limited:
         verdict = f"GENERATOR SATURATED: {'; '.join(summary.generator.reasons)}"
     return (
-        f"{trial.rate:,.6g}/s",
+        f"{four_digits(trial.rate)}/s",
         f"{summary.offered_rate:,.1f}/s",
         f"{summary.achieved_rate:,.1f}/s",
         milliseconds(latency.percentile(50)),

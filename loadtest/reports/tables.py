@@ -1,6 +1,7 @@
 """The tables of a report. The formats only lay them out."""
 
 import math
+import re
 from collections.abc import Sequence
 
 from loadtest.analysis.calls import CallSummary
@@ -14,12 +15,15 @@ from loadtest.reports.cells import (
     outcome_name,
     per_second,
     percent,
+    with_unit,
 )
 from loadtest.reports.environment import environment_table
 from loadtest.reports.machines import machines_table
 from loadtest.reports.table import Table
 
 SHOWN_MESSAGES = 10
+_VARIABLE = re.compile(r"\b(?=[0-9a-fA-F-]*\d)[0-9a-fA-F]+(?:[-.:][0-9a-fA-F]+)*\b|\d+(?:\.\d+)?")
+"""A part of an error's message that differs from call to call: a number, a duration, a UUID, an address."""
 
 
 def headline(summary: Summary) -> dict[str, str]:
@@ -28,9 +32,9 @@ def headline(summary: Summary) -> dict[str, str]:
     return {
         "offered": per_second(summary.offered_rate),
         "achieved": per_second(summary.achieved_rate),
-        f"goodput (within {summary.within_seconds * 1e3:,g} ms)": per_second(summary.goodput_rate),
+        f"goodput (within {with_unit(summary.within_seconds)})": per_second(summary.goodput_rate),
         **{
-            f"p{each:g} from the planned time": f"{milliseconds(latency.percentile(each))} ms"
+            f"p{each:g} from the planned time": f"{milliseconds(latency.percentile(each))} ms" if latency.count else "-"
             for each in (50, 99, 99.9)
         },
         "errors": count_of(total.failed, summary.planned),
@@ -74,7 +78,7 @@ def requests_table(summary: Summary) -> Table:
         row("offered", summary.planned, summary.offered_rate),
         row("sent", summary.total.sent, summary.sent_rate),
         row("achieved (OK)", summary.total.ok.count, summary.achieved_rate),
-        row(f"goodput (within {summary.within_seconds * 1e3:g} ms)", summary.total.goodput, summary.goodput_rate),
+        row(f"goodput (within {with_unit(summary.within_seconds)})", summary.total.goodput, summary.goodput_rate),
         ("late sends", f"{summary.late:,}", "-"),
         ("dropped", f"{summary.dropped:,}", "-"),
         *(
@@ -106,11 +110,18 @@ def outcomes_table(summary: Summary) -> Table:
 
 
 def messages_table(summary: Summary) -> Table:
-    """Returns the messages of errors, most frequent first."""
-    shown = summary.messages[:SHOWN_MESSAGES]
-    rows = [(code, f"{count:,}", message or "-") for code, message, count in shown]
-    if len(summary.messages) > SHOWN_MESSAGES:
-        rows.append(("…", "", f"and {len(summary.messages) - SHOWN_MESSAGES} more: see report --format json"))
+    """Returns the messages of errors, most frequent first; those that differ only in numbers and ids are one row."""
+    alike: dict[tuple[str, str], list[tuple[str, int]]] = {}
+    for code, message, count in summary.messages:
+        alike.setdefault((code, _VARIABLE.sub("…", message)), []).append((message, count))
+    counts = {kind: sum(count for _, count in found) for kind, found in alike.items()}
+    kinds = sorted(alike, key=lambda kind: -counts[kind])
+    rows = [
+        (kind[0], f"{counts[kind]:,}", (kind[1] if len(alike[kind]) > 1 else alike[kind][0][0]) or "-")
+        for kind in kinds[:SHOWN_MESSAGES]
+    ]
+    if len(kinds) > SHOWN_MESSAGES:
+        rows.append(("…", "", f"and {len(kinds) - SHOWN_MESSAGES} more: see report --format json"))
     return Table("Error messages, warm-up included", ("", "", ""), rows)
 
 

@@ -39,7 +39,7 @@ def text_table(table: Table) -> str:
     rows = [tuple(printable(cell) for cell in row) for row in (table.columns, *table.rows)]
     widths = [max(_width(row[column]) for row in rows) for column in range(len(table.columns))]
     # A last column of prose, such as that of the environment, is aligned to the left.
-    prose = len(table.columns) == 2 or not table.columns[-1]
+    prose = table.sentences or len(table.columns) == 2 or not table.columns[-1]
     lines = [table.title]
     for row in rows if any(table.columns) else rows[1:]:
         cells = [row[0] + " " * (widths[0] - _width(row[0]))]

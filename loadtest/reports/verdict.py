@@ -88,9 +88,13 @@ def cache_notes(summary: Summary) -> list[str]:
     """Returns a warning if many answers needed no encoding."""
     if not summary.total.cached_share >= MANY_CACHED:  # It may be NaN.
         return []
+    advice = "Queries with --unique do not repeat."
+    if any(run.header["plan"].get("compared_with_reference_answers") for run in summary.runs):
+        # The server has seen each query when it gave the reference answer, so --unique is refused.
+        advice = "With --check-answers, only a server without a cache (--cache-bytes 0) encodes each query again."
     return [
         f"{summary.total.cached_share:.1%} of the answers came from the server's cache of vectors, or from a lexical "
-        "search: these figures are not those of the encoder. Queries with --unique do not repeat."
+        f"search: these figures are not those of the encoder. {advice}"
     ]
 
 

@@ -1,4 +1,6 @@
+import json
 import math
+import re
 from pathlib import Path
 from random import Random
 
@@ -8,8 +10,10 @@ from hypothesis import strategies as st
 
 from loadtest.analysis.objective import parse_objective
 from loadtest.analysis.summary import Summary, summarize
+from loadtest.digits import four_digits
 from loadtest.reports.slo import answer_notes, answer_object
 from loadtest.reports.slo_page import answer_page
+from loadtest.reports.verdict import cache_notes
 from loadtest.slo import Answer, lower_bound, search
 from loadtest.trial import Trial
 from tests.loadtest.results_files import record, write_run
@@ -42,7 +46,10 @@ def test_the_highest_rate_is_found_to_the_precision(
     assert answer.highest <= capacity < answer.failing <= answer.highest * (1 + precision) * 1.0001
     assert answer.confirmed[0] == answer.confirmed[1] >= 3
     assert len(answer.trials) < 60
-    assert f"{answer.highest:,.6g} requests a second meet the objectives; {answer.failing:,.6g}/s does" in answer.line()
+    assert (
+        f"{four_digits(answer.highest)} requests a second meet the objectives; {four_digits(answer.failing)}/s does"
+        in answer.line()
+    )
 
 
 def test_a_limit_ends_the_search(summary: Summary) -> None:
@@ -59,6 +66,24 @@ def test_an_answer_from_the_cache_is_stated(tmp_path: Path, encode: float, warne
     assert bool(answer_notes(answer)) == bool(made["notes"]) == warned
     assert {trial["cached_share"] for trial in made["trials"]} == {float(warned)}
     assert ("--unique" in answer_page(answer, [])) == warned
+
+
+def test_the_note_about_the_cache_does_not_advise_a_flag_that_would_be_refused(tmp_path: Path) -> None:
+    packed = [record(stages=(0.001, 0.0, 0.0, 0.001, 0.001))]
+    compared = write_run(tmp_path / "run.bin", packed, compared_with_reference_answers=True)
+    [note] = cache_notes(summarize([compared]))
+    assert "--cache-bytes 0" in note
+    assert "--unique" not in note
+
+
+def test_several_trials_at_a_rate_are_marks_and_one_point_of_the_line(summary: Summary) -> None:
+    rates = [100.0, 200.0, 200.0]
+    trials = tuple(Trial(rate, summary, 3, 3, (), saturated=False) for rate in rates)
+    page = answer_page(Answer(trials, highest=200.0, failing=None, limited=False), [parse_objective("p99<50ms")])
+    charts = [json.loads(each)["data"] for each in re.findall(r'<script type="application/json">(.*?)</script>', page)]
+    for lines, marks in zip(charts[0][::2], charts[0][1::2], strict=True):
+        assert (lines["mode"], lines["x"]) == ("lines", [100.0, 200.0])
+        assert (marks["mode"], marks["x"]) == ("markers", rates)
 
 
 def test_a_server_that_meets_no_rate_is_reported(summary: Summary) -> None:

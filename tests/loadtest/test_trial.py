@@ -3,6 +3,7 @@ from pathlib import Path
 
 from loadtest.analysis.objective import parse_objective
 from loadtest.analysis.summary import summarize
+from loadtest.reports.slo import trial_line
 from loadtest.trial import Trial, judge
 from tests.loadtest.results_files import record, vitals, write_run
 
@@ -51,3 +52,11 @@ def test_no_rate_at_which_most_requests_fail_meets_objectives(tmp_path: Path) ->
     assert not saturated.limited, "a slow generator makes no errors"
     slow = replace(judged(path, [record(number / 100, 0.1) for number in range(300)], "p99<50ms"), saturated=True)
     assert slow.limited
+
+
+def test_the_progress_of_a_trial_names_its_figures(tmp_path: Path) -> None:
+    packed = [record(number / 100, 0.060) for number in range(300)]
+    assert trial_line(replace(judged(tmp_path / "run.bin", packed, "p99<50ms"), rate=22.285714)) == (
+        "22.29/s: 98.3/s achieved, p50 60.0 ms, p99 60.0 ms, errors 0.00%, 0/3 windows; "
+        "not met: p99<50ms (60.03 ms); met in only 0 of 3 windows"
+    )

@@ -157,7 +157,9 @@ def test_page_omits_sections_without_data(tmp_path: Path) -> None:
 def test_run_without_a_success_has_no_latencies(tmp_path: Path) -> None:
     page = page_of(tmp_path / "r.bin", [record(number / 1000, 0.001, code="UNAVAILABLE") for number in range(5)])
     assert "NOT ONE CALL SUCCEEDED" in text_of(page)
-    assert rows_of(page, "OK, from the planned time") == [["0", *["-"] * 7]]
+    assert '<p class="verdict bad" role="status"><strong>MOST REQUESTS FAILED' in page
+    assert re.search(r"<dt>p99 from the planned time</dt><dd>-</dd>", page)
+    assert rows_of(page, "OK, from the planned time") == [["0", *["-"] * 8]]
     assert "Latency over time" not in headings(page)
     assert "Outcomes over time" in headings(page)
 

@@ -8,10 +8,12 @@ import pytest
 
 from loadtest.analysis.objective import judge_objectives, parse_objective
 from loadtest.analysis.summary import Summary, summarize
-from loadtest.reports.cells import milliseconds
+from loadtest.digits import four_digits
+from loadtest.reports.cells import milliseconds, with_unit
 from loadtest.reports.csv import requests_csv, timeline_csv
 from loadtest.reports.json import json_report
 from loadtest.reports.table import Table
+from loadtest.reports.tables import messages_table
 from loadtest.reports.text import markdown_report, markdown_table, text_report, text_table
 from tests.loadtest.results_files import record, vitals, write_run
 
@@ -37,9 +39,9 @@ def test_the_text_has_the_verdict_and_every_table(path: Path) -> None:
     assert ["offered", "102", "51.0"] in cells
     assert ["OK", "100", "98.04%"] in cells
     assert ["refused", "(RESOURCE_EXHAUSTED)", "1", "0.98%"] in cells
-    assert ["OK,", "service", "time", "100", *["10.0"] * 7] in cells
-    assert ["encode", "100", *["3.00"] * 7] in cells
-    assert ["network", "+", "client", "100", *["2.00"] * 7] in cells
+    assert ["OK,", "service", "time", "100", *["10.0"] * 8] in cells
+    assert ["encode", "100", *["3.00"] * 8] in cells
+    assert ["network", "+", "client", "100", *["2.00"] * 8] in cells
     assert ["recall@10", "0.5000", "100", "labelled", "answers"] in cells
     assert ["p99<5ms", "NOT", "MET", "10", "ms"] in cells
     assert ["warm-up", "requests,", "not", "counted", "1"] in cells
@@ -67,6 +69,37 @@ def test_the_plan_is_written_for_people(tmp_path: Path) -> None:
     lines = [" ".join(line.split()) for line in text_report(summarize([path]), []).splitlines()]
     assert 'calls S/A, 75.0% of the calls; S/B, 25.0% of the calls, 5 queries each, payload {"limit": 3}' in lines
     assert "rates 50/s to 90/s for 10 s, 90/s" in lines
+
+
+def test_the_plan_is_written_without_what_was_not_set(tmp_path: Path) -> None:
+    target = {"address": "host:1", "tls": False, "headers": ["authorization"], "compression": ""}
+    path = write_run(
+        tmp_path / "run.bin", [record()], target=target, headers=["x-id"], seed=0, error_fields=None, metrics_url=""
+    )
+    environment = text_report(summarize([path]), []).partition("Environment and plan\n")[2]
+    rows = dict(
+        row.split(maxsplit=1) for row in environment.splitlines() if row.split()[0] in ("target", "headers", "seed")
+    )
+    assert rows == {"target": "address host:1", "headers": "authorization, x-id", "seed": "0"}
+    assert not {"error fields", "metrics url", "count"} & {row.strip() for row in environment.splitlines()}
+
+
+def test_messages_that_differ_in_numbers_are_one_row(tmp_path: Path) -> None:
+    said = [f"overloaded: a call would wait {wait}.5 ms" for wait in (440, 350)]
+    said += [
+        f"no order {uuid}" for uuid in ("8336945e-819d-459e-a6f7-a59db061b832", "2e07e016-595f-440e-b8a4-e9ca189971ac")
+    ]
+    said += ["no order of 7", "bad face"]
+    reports = [vitals(messages=[[13, message, 2] for message in said])]
+    path = write_run(tmp_path / "run.bin", [record(code="INTERNAL")], reports=reports)
+    table = messages_table(summarize([path]))
+    assert list(table.rows) == [
+        ("INTERNAL", "4", "overloaded: a call would wait … ms"),
+        ("INTERNAL", "4", "no order …"),
+        ("INTERNAL", "2", "no order of 7"),
+        ("INTERNAL", "2", "bad face"),
+    ]
+    assert len(json.loads(json_report(summarize([path]), []))["messages"]) == len(said)
 
 
 def test_markdown_has_the_same_tables(path: Path) -> None:
@@ -109,6 +142,21 @@ def test_csv_has_a_line_per_second_or_per_request(path: Path) -> None:
     assert len(requests) == 103
     assert {row["code"] for row in requests} == {"OK", "RESOURCE_EXHAUSTED", "UNAVAILABLE"}
     assert requests[-1]["encode_seconds"] == ""
+
+
+def test_a_last_column_of_sentences_is_aligned_to_the_left() -> None:
+    rows = [("1/s", "2", "met"), ("10/s", "30", "not met: p99<1ms")]
+    lines = text_table(Table("t", ("rate", "n", "verdict"), rows, sentences=True)).splitlines()
+    assert lines == ["t", "  rate   n  verdict", "  1/s    2  met", "  10/s  30  not met: p99<1ms"]
+
+
+def test_numbers_have_four_digits_and_no_exponent() -> None:
+    written = [four_digits(value) for value in (0.0, 0.12345, 22.2857, 999.94, 999.96, 10_010.4, 1.5e7)]
+    assert written == ["0", "0.1235", "22.29", "999.9", "1,000", "10,010", "15,000,000"]
+
+
+def test_durations_of_flags_are_written_as_given() -> None:
+    assert [with_unit(seconds) for seconds in (10.0, 3600.0, 0.05, 0.0025)] == ["10 s", "3,600 s", "50 ms", "2.5 ms"]
 
 
 def test_durations_have_three_digits() -> None:
