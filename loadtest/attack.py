@@ -40,7 +40,7 @@ HURRIED_STOP_SECONDS = 2.0
 """Patience after a second Ctrl-C: the workers record what is unanswered a second after the first."""
 
 TICK_SECONDS = 0.2
-STOPPING = (signal.SIGINT, signal.SIGTERM)
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 Observer = Callable[[Progress], None]
 Machine = LocalMachine | RemoteMachine
@@ -52,7 +52,7 @@ class Ending:
 
     Attributes:
         partial: Why the results are partial; empty if they are whole.
-        interrupted: Whether Ctrl-C or SIGTERM ended the attack.
+        interrupted: Whether Ctrl-C, SIGTERM or SIGHUP ended the attack.
         lost: Calls that were in flight at the last report of a process that died; they have no record.
     """
 
@@ -80,7 +80,7 @@ def attack(
         command_line: Stored in the results file.
 
     Returns:
-        How it ended. After the start, Ctrl-C and SIGTERM make the results partial and are not raised.
+        How it ended. After the start, Ctrl-C, SIGTERM and SIGHUP make the results partial and are not raised.
 
     Raises:
         AttackError: The server or a generator machine did not answer, the first answers all denied access, or no
@@ -219,12 +219,13 @@ class _Run:
 
 @contextlib.contextmanager
 def _interrupts() -> Iterator[list[int]]:
-    """Yields the list of received signals, SIGINT and SIGTERM. They raise nothing here, so that no block is lost."""
+    """Yields the list of received signals of `STOPPING`. They raise nothing here, so that no block is lost."""
     came: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield came  # Python handles signals in the main thread only.
         return
-    before = {number: signal.signal(number, lambda number, _: came.append(number)) for number in STOPPING}
+    heeded = [each for each in STOPPING if each != signal.SIGHUP or signal.getsignal(each) != signal.SIG_IGN]  # nohup
+    before = {number: signal.signal(number, lambda number, _: came.append(number)) for number in heeded}
     try:
         yield came
     finally:

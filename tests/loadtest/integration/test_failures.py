@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 from loadtest.analysis.summary import summarize
 from loadtest.codes import UNANSWERED
 from loadtest.errors import ExitCode
+from sample.server_process import REPOSITORY
 from tests.loadtest.integration.attacks import attacking, children_of, records_of, run_command, wait_for_records
 from tests.loadtest.pretend_server import pretend_server
 
@@ -89,7 +91,8 @@ def test_calls_in_flight_at_an_interrupt_are_unanswered_and_count_as_errors(tmp_
     assert "NOTHING WAS SENT" not in stdout
 
 
-def test_an_interrupt_of_a_closed_loop_counts_its_calls_in_flight(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+def test_an_interrupt_of_a_closed_loop_counts_its_calls_in_flight(tmp_path: Path, number: signal.Signals) -> None:
     out = tmp_path / "results.bin"
     flags = ["--in-flight", "7", "--processes", "2", "--duration", "60s", "--deadline", "60s", "--warm-up", "0s"]
     flags += ["--call", "GetServerInfo", "--out", str(out)]
@@ -97,7 +100,7 @@ def test_an_interrupt_of_a_closed_loop_counts_its_calls_in_flight(tmp_path: Path
         while not out.exists():
             time.sleep(0.02)
         time.sleep(1)
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(number)
         process.communicate(timeout=30)
     assert process.returncode == ExitCode.INTERRUPTED
     assert unanswered_of(out) == len(records_of(out)) == 7
@@ -185,6 +188,18 @@ def test_an_interrupt_in_the_first_trial_of_a_search_says_that_no_rate_was_met(t
     assert stdout.startswith("PARTIAL: interrupted before the confirmation; no rate met the objectives.")
     assert "Traceback" not in stderr
     assert unanswered_of(tmp_path / "trial-01-50.bin") >= 15
+
+
+def test_an_interrupt_of_the_imports_ends_without_a_traceback() -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "loadtest", "attack", "localhost:1"]
+    with subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None, "it is a pipe"
+        while not process.stderr.readline().rstrip().endswith("google.protobuf.message"):
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+    assert process.returncode == -signal.SIGINT
+    assert "Traceback" not in rest
 
 
 def test_an_interrupt_before_the_start_leaves_no_file(tmp_path: Path) -> None:
