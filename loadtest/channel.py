@@ -1,16 +1,14 @@
 """A gRPC channel that carries bytes: callers serialize requests before the call and parse answers after it."""
 
 import asyncio
-import contextlib
 import time
-from collections.abc import Sequence
 from typing import Self
 
 from loadtest import unverified
 from loadtest.addresses import shown
-from loadtest.core import Answer, Cancellable, Core, CoreMethod, Form, OnAnswer
+from loadtest.core import Core, CoreMethod, Form
 from loadtest.errors import AttackError
-from loadtest.target import COMPRESSIONS, Metadata, Target
+from loadtest.target import COMPRESSIONS, Target
 
 CONNECT_SECONDS = 5.0
 REASON_SECONDS = 0.2
@@ -31,41 +29,6 @@ OPTIONS: tuple[tuple[str, int | str], ...] = (
     ("grpc.absolute_max_metadata_size", 2**20),
     ("grpc.primary_user_agent", "chaja-loadtest"),
 )
-
-
-class Method:
-    """A method of the server that can be called on one channel."""
-
-    def __init__(self, method: CoreMethod, target: Target) -> None:
-        self._method = method
-        self._metadata = target.metadata()
-
-    def start(
-        self, messages: Sequence[bytes], *, timeout_seconds: float, on_answer: OnAnswer, headers: Metadata = ()
-    ) -> Cancellable:
-        """Starts a call with serialized messages; `on_answer` is called in another thread, soon or even at once."""
-        metadata = (*self._metadata, *headers) if headers else self._metadata
-        return self._method.start(messages, metadata, timeout_seconds=timeout_seconds, on_answer=on_answer)
-
-    async def __call__(self, messages: Sequence[bytes], *, timeout_seconds: float, headers: Metadata = ()) -> Answer:
-        """Makes a call with serialized messages; returns the answer."""
-        loop = asyncio.get_running_loop()
-        answered: asyncio.Future[Answer] = loop.create_future()
-
-        def settle(answer: Answer) -> None:
-            if not answered.done():
-                answered.set_result(answer)
-
-        def on_answer(answer: Answer) -> None:
-            with contextlib.suppress(RuntimeError):  # The loop has been closed.
-                loop.call_soon_threadsafe(settle, answer)
-
-        call = self.start(messages, timeout_seconds=timeout_seconds, on_answer=on_answer, headers=headers)
-        try:
-            return await answered
-        except asyncio.CancelledError:
-            call.cancel()
-            raise
 
 
 class Channel:
@@ -114,6 +77,6 @@ class Channel:
                 within = f"no connection within {CONNECT_SECONDS:g} seconds ({reason})"
                 raise AttackError(f"{shown(self._uri)} does not answer: {within}")
 
-    def method(self, path: str, form: Form = UNARY) -> Method:
-        """Returns the method at a path."""
-        return Method(self._core.method(path, form), self._target)
+    def method(self, path: str, form: Form = UNARY) -> CoreMethod:
+        """Returns the method at a path, whose calls have the target's metadata."""
+        return CoreMethod(self._core, path, form, self._target.metadata())

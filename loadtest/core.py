@@ -98,10 +98,6 @@ class Core:
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
 
-    def method(self, path: str, form: Form) -> "CoreMethod":
-        """Returns the method at a path."""
-        return CoreMethod(self, path, form)
-
     def later(self, seconds: float, callback: Callable[[], None]) -> None:
         """Calls back on the event loop's thread."""
         with contextlib.suppress(RuntimeError):  # The loop has been closed.
@@ -120,7 +116,7 @@ class Core:
         for call in list(self._calls):
             call.cancel()
         self._closing = True
-        CoreMethod(self, "/", Form()).start((b"",), (), timeout_seconds=0, on_answer=lambda _: None)  # Wakes.
+        CoreMethod(self, "/", Form()).start((b"",), timeout_seconds=0, on_answer=lambda _: None)  # Wakes.
         self._thread.join(CLOSE_SECONDS)
         if not self._thread.is_alive():
             self._channel.close(cygrpc.StatusCode.cancelled, CLOSED)
@@ -134,20 +130,31 @@ class Core:
 
 
 class CoreMethod:
-    """A method of a server, on one channel."""
+    """A method of a server, on one channel.
 
-    def __init__(self, core: Core, path: str, form: Form) -> None:
+    Args:
+        core: The channel.
+        path: The path, such as `/chaja.v1.SearchService/Search`.
+        form: Which sides are streams.
+        metadata: Metadata of every call.
+    """
+
+    def __init__(self, core: Core, path: str, form: Form, metadata: Metadata = ()) -> None:
         self._core = core
         self._path = path.encode()
         self._form = form
+        self._streams = form.client_streaming or form.server_streaming
+        self._metadata = metadata
 
     def start(
-        self, messages: Sequence[bytes], metadata: Metadata, *, timeout_seconds: float, on_answer: OnAnswer
+        self, messages: Sequence[bytes], *, timeout_seconds: float, on_answer: OnAnswer, headers: Metadata = ()
     ) -> Cancellable:
-        """Starts a call with serialized messages: any number if requests are a stream, or else one."""
-        core, form = self._core, self._form
-        streams = form.client_streaming or form.server_streaming
-        call = _Stream(core, messages, on_answer, form) if streams else _Unary(core, messages, on_answer)
+        """Starts a call with serialized messages: any number if requests are a stream, or else one.
+
+        `on_answer` is called in another thread, soon or even at once.
+        """
+        core, metadata = self._core, self._metadata + headers
+        call = _Stream(core, messages, on_answer, self._form) if self._streams else _Unary(core, messages, on_answer)
         core._calls.add(call)
         deadline = time.time() + timeout_seconds
         try:
@@ -158,6 +165,26 @@ class CoreMethod:
             core._calls.discard(call)
             raise
         return call
+
+    async def __call__(self, messages: Sequence[bytes], *, timeout_seconds: float, headers: Metadata = ()) -> Answer:
+        """Makes a call with serialized messages; returns the answer."""
+        loop = asyncio.get_running_loop()
+        answered: asyncio.Future[Answer] = loop.create_future()
+
+        def settle(answer: Answer) -> None:
+            if not answered.done():
+                answered.set_result(answer)
+
+        def on_answer(answer: Answer) -> None:
+            with contextlib.suppress(RuntimeError):  # The loop has been closed.
+                loop.call_soon_threadsafe(settle, answer)
+
+        call = self.start(messages, timeout_seconds=timeout_seconds, on_answer=on_answer, headers=headers)
+        try:
+            return await answered
+        except asyncio.CancelledError:
+            call.cancel()
+            raise
 
 
 class _Unary:

@@ -37,6 +37,9 @@ IN_ANSWER = "in the answer: "
 MALFORMED = "the answer is no message of the method's type"
 DRAIN_PROBE_SECONDS = 0.005
 
+BATCH, BATCH_BYTES = 32, 2**20
+"""Answers that are read together, while the CPU's caches hold the code that reads them, not gRPC's."""
+
 
 class Caller:
     """One call of the mix: its payload, its method on each channel, and the readers of its answers."""
@@ -50,6 +53,8 @@ class Caller:
         self.reader = AnswerReader(method.response_class, ordered=ordered)
         self.errors = ErrorReader(method.response_class, plan.error_fields)
         self.checks = AnswerChecks(method.response_class, call.checks)
+        self.labelled = bool(plan.labels) and self.reader.has_documents
+        self.reads = bool(self.reader.has_stages or self.errors or self.checks or self.labelled)
         form = Form(method.client_streaming, method.server_streaming, plan.interval_seconds, plan.stream_seconds)
         self.methods = [channel.method(method.path, form) for channel in channels]
 
@@ -113,13 +118,15 @@ class Sender:
         self._known_messages: set[tuple[int, str]] = set()
         self._plan = plan
         self._callers = [Caller(call, channels, plan) for call in plan.calls]
-        self._headers = RequestHeaders(plan.headers, seed=plan.seed)
+        self._headers = RequestHeaders(plan.headers, seed=plan.seed) if plan.headers else None
         self._mix = Draw([call.weight for call in plan.calls], seed=plan.seed, stream=MIX_STREAM)
         self._sampler = Sampler(plan.order, len(plan.queries), seed=plan.seed, exponent=plan.zipf_exponent)
         self._outlet = outlet
         self._sends = itertools.count()
         self._lock = threading.Lock()  # Each connection has a thread that calls `_answered`.
         self._unanswered: dict[int, _Request] = {}
+        self._unread: list[tuple[_Request, Answer]] = []
+        self._unread_bytes = 0
 
     def send(self, number: int, planned_ns: int, on_done: Callable[[int], None] | None = None) -> None:
         """Sends request `number` at once.
@@ -134,7 +141,7 @@ class Sender:
         """
         with self._lock:
             index, key, messages = self._make(number)
-            headers = self._headers.render(self._plan.queries[key[0]], number)
+            headers = self._headers.render(self._plan.queries[key[0]], number) if self._headers else ()
         send = next(self._sends)
         methods = self._callers[index].methods
         self._unanswered[send] = _Request(index, key, number, sum(map(len, messages)), planned_ns, now_ns())
@@ -160,13 +167,15 @@ class Sender:
 
     def _answered(self, send: int, on_done: Callable[[int], None] | None, answer: Answer) -> None:
         try:
-            code = answer.code
             with self._lock:
                 request = self._unanswered.pop(send, None)
                 if request is not None:  # Otherwise the run has ended, and the call is recorded as unanswered.
-                    code = self._record(request, answer)
+                    self._unread.append((request, answer))
+                    self._unread_bytes += sum(map(len, answer.messages))
+                    if len(self._unread) >= BATCH or self._unread_bytes >= BATCH_BYTES:
+                        self._record_all()
             if on_done is not None:
-                on_done(code)
+                on_done(answer.code)
         except Exception as error:
             self._loop.call_soon_threadsafe(self.fail, error)
 
@@ -185,8 +194,8 @@ class Sender:
         with self._lock:
             unanswered = list(self._unanswered.values())
             self._unanswered.clear()
-            for request in unanswered:
-                self._record(request, Answer(UNANSWERED, "", (), now_ns()))
+            self._unread += [(request, Answer(UNANSWERED, "", (), now_ns())) for request in unanswered]
+            self._record_all()
         return len(unanswered)
 
     def drop(self, planned_ns: int) -> None:
@@ -205,8 +214,9 @@ class Sender:
         self._messages[said] += 1
 
     def take_messages(self) -> Counter[tuple[int, str]]:
-        """Returns the status messages of errors since the last time, by code."""
+        """Records all answers; returns the status messages of errors since the last time, by code."""
         with self._lock:
+            self._record_all()
             taken, self._messages = self._messages, Counter()
         return taken
 
@@ -216,8 +226,14 @@ class Sender:
         while self.in_flight and now_ns() < until_ns:
             await asyncio.sleep(DRAIN_PROBE_SECONDS)
 
-    def _record(self, request: _Request, answer: Answer) -> int:
-        """Records the outcome of a request; returns its code."""
+    def _record_all(self) -> None:
+        """Records the unread answers. The caller holds the lock."""
+        unread, self._unread, self._unread_bytes = self._unread, [], 0
+        for request, answer in unread:
+            self._record(request, answer)
+
+    def _record(self, request: _Request, answer: Answer) -> None:
+        """Records the outcome of a request."""
         code, message, answers = answer.code, answer.message, answer.messages
         read = NOTHING_READ
         if code == OK:
@@ -253,23 +269,21 @@ class Sender:
         )
         if code not in (OK, UNANSWERED):
             self._note(code, f"{IN_ANSWER}{message}" if read.errors.failed else message)
-        return code
 
     def _read(self, index: int, key: tuple[int, ...], answers: Sequence[bytes]) -> _Read:
         """Reads an answer that gRPC ended with OK."""
         plan, caller = self._plan, self._callers[index]
         reader = caller.reader
-        labelled = bool(plan.labels) and reader.has_documents
         reference = plan.reference_answers.get((index, key)) if plan.reference_answers else None
         messages = [reader.parse(answer) for answer in answers]  # Even if nothing is read: it may be malformed.
-        if not (reader.has_stages or caller.errors or caller.checks or labelled or reference is not None):
+        if not caller.reads and reference is None:
             return NOTHING_READ
         errors = caller.errors.read(messages) if caller.errors else NO_ERRORS
         stages, texts = reader.stages(messages) if reader.has_stages else (NO_STAGES, 0)
         if errors.failed:  # As for other failed calls, there is no whole answer to judge.
             return _Read(stages, texts, errors=errors)
         failed_checks = caller.checks.failed(messages) if caller.checks else 0
-        scores = self._quality(reader, key, messages) if labelled else NO_SCORES
+        scores = self._quality(reader, key, messages) if caller.labelled else NO_SCORES
         same = -1 if reference is None else int(reader.digest(messages) == reference)
         return _Read(stages, texts, same, scores, errors, failed_checks)
 

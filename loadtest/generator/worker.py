@@ -84,7 +84,7 @@ async def _attack(plan: Plan, sender: Sender, outlet: Outlet, *, start_ns: int) 
     stopped = asyncio.Event()
     _when_input_ends(stopped)
     stopping = asyncio.create_task(stopped.wait())
-    ending: set[asyncio.Future[Any]] = {driving, stopping, sender.failure}
+    ending: set[asyncio.Future[Any]] = {driving, watching, stopping, sender.failure}
     await asyncio.wait(ending, return_when=asyncio.FIRST_COMPLETED)
     if interrupted := not driving.done():
         driving.cancel()
@@ -99,7 +99,7 @@ async def _attack(plan: Plan, sender: Sender, outlet: Outlet, *, start_ns: int) 
     watching.cancel()
     stopping.cancel()
     vitals.report()
-    for each in (driving, sender.failure):
+    for each in (driving, watching, sender.failure):
         if each.done() and not each.cancelled():
             each.result()  # Raises the error that ended the loop early.
     outlet.json(Kind.END, {"worker": sender.worker, "unanswered": unanswered})

@@ -57,13 +57,12 @@ class AnswerReader:
     def stages(self, answers: Sequence[Message]) -> tuple[tuple[float, ...], int]:
         """Returns the seconds of each stage, of the slowest part if there are several, and the size of its batch."""
         slowest, texts, longest = NO_STAGES, 0, -1.0
-        for part, field in (place for answer in answers for place in self._timings.found(answer)):
+        for part, field in [place for answer in answers for place in self._timings.found(answer)]:
             if not part.HasField(field.name):
                 continue
             timings = getattr(part, field.name)
-            seconds = tuple(
-                [duration.seconds + duration.nanos * 1e-9 for duration in [getattr(timings, stage) for stage in STAGES]]
-            )
+            durations = [getattr(timings, stage) for stage in STAGES]
+            seconds = tuple([duration.seconds + duration.nanos * 1e-9 for duration in durations])
             total = sum(seconds)
             if total > longest:
                 slowest, texts, longest = seconds, timings.batch_texts, total

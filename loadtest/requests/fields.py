@@ -37,14 +37,14 @@ class Fields:
     def __bool__(self) -> bool:
         return self._any
 
-    def found(self, message: Message) -> Iterator[tuple[Message, FieldDescriptor]]:
-        """Yields each message that has a wanted field, set or not, with the field, in the order of the message."""
+    def found(self, message: Message) -> list[tuple[Message, FieldDescriptor]]:
+        """Returns each message that has a wanted field, set or not, with the field, in the order of the message."""
         name = message.DESCRIPTOR.full_name
-        for field in self._wanted[name]:
-            yield message, field
+        found = [(message, field) for field in self._wanted[name]]
         for field in self._ways[name]:
             for each in messages_in(message, field):
-                yield from self.found(each)
+                found += self.found(each)
+        return found
 
 
 def along(message: Message, path: Sequence[FieldDescriptor]) -> Iterator[tuple[Message, FieldDescriptor]]:

@@ -32,7 +32,5 @@ class RequestHeaders:
         Raises:
             UsageError: A placeholder cannot be filled, or a header's name or value is invalid.
         """
-        if not self._templates:
-            return ()
         draws = Draws(self._seed, number, stream=STREAM)
         return tuple([header(name, written(template.fill([query], draws))) for name, template in self._templates])
