@@ -1,4 +1,4 @@
-"""Opens, checks, locks, backs up and restores the database of the store.
+"""Opens, checks, locks, backs up and restores the SQLite database of the store.
 
 DIR/catalogue.sqlite    the documents and their vectors, with SQLite's -wal and -shm files
 DIR/backups/            copies of the database, named by the time in UTC
@@ -19,9 +19,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from server.catalogue.acknowledged import ACKNOWLEDGED, read_acknowledged
-from server.catalogue.checksums import find_damage
-from server.catalogue.schema import MIGRATIONS, has_our_tables, is_ours, migrate, query_value, schema_version
-from server.catalogue.sequences import last_sequence, record_used
+from server.catalogue.checksums import find_wrong_row
+from server.catalogue.databases.connection import query_value
+from server.catalogue.databases.sqlite_connection import SqliteConnection, open_sqlite
+from server.catalogue.schema import (
+    MIGRATIONS,
+    has_feedback,
+    has_our_tables,
+    has_rules,
+    is_ours,
+    migrate,
+    schema_version,
+)
+from server.catalogue.sequences import record_used
 from server.errors import DatabaseDamaged, StoreError, StoreFull
 from server.files import new_file, sync
 from server.programs import SERVER
@@ -49,12 +59,12 @@ _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 
 
-def connect(directory: Path, *, durable: bool = True) -> sqlite3.Connection:
+def connect(directory: Path, *, durable: bool = True) -> SqliteConnection:
     """Opens a database, which a crash may destroy if it is not `durable`; raises DatabaseDamaged or StoreError."""
     with translated(directory):
         path = directory / DATABASE
         _make_private(path)
-        connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        connection = open_sqlite(path, timeout=BUSY_SECONDS, check_same_thread=False)
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
@@ -80,7 +90,7 @@ def _make_private(database: Path) -> None:
                 path.chmod(0o600)
 
 
-def bring_up_to_date(connection: sqlite3.Connection, directory: Path) -> None:
+def bring_up_to_date(connection: SqliteConnection, directory: Path) -> None:
     """Makes the tables of a new database, or backs up and migrates an older one; raises StoreError."""
     version, path = schema_version(connection), directory / DATABASE
     if version == len(MIGRATIONS) and is_ours(connection):
@@ -100,12 +110,27 @@ def bring_up_to_date(connection: sqlite3.Connection, directory: Path) -> None:
     migrate(connection)
 
 
-def check(connection: sqlite3.Connection, directory: Path) -> None:
+def check(connection: SqliteConnection, directory: Path) -> None:
     """Raises DatabaseDamaged if a table, an index or a row is not as it was written. Call it within `translated`."""
     if not has_our_tables(connection):
         raise damaged(directory, "its tables have been altered")
     if (found := find_damage(connection)) is not None:
         raise damaged(directory, found)
+
+
+def find_damage(connection: SqliteConnection) -> str | None:
+    """Reads every page and row of a database; returns the first damage, or None. Raises sqlite3.Error."""
+    if (found := connection.execute("PRAGMA integrity_check(1)").fetchone()[0]) != "ok":
+        return str(found)
+    return find_wrong_row(connection, has_rules=has_rules(connection), has_feedback=has_feedback(connection))
+
+
+def last_sequence(connection: SqliteConnection) -> int:
+    """Returns the sequence of the last change; 0 if there is none."""
+    queries = ["SELECT max(sequence) FROM documents", "SELECT max(sequence) FROM deletions"]
+    if has_rules(connection):
+        queries.append("SELECT max(sequence) FROM rules")
+    return max(query_value(connection, query) or 0 for query in queries)
 
 
 def damaged(directory: Path, reason: str) -> DatabaseDamaged:
@@ -141,6 +166,9 @@ def translated(directory: Path) -> Iterator[None]:
             raise StoreError(f"{directory / DATABASE} cannot be written: {error}") from None
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise StoreError(f"{directory / DATABASE} is locked by another program: {error}") from None
+        if code == sqlite3.SQLITE_ERROR and isinstance(error, sqlite3.OperationalError):
+            # The store's statements fail only if its tables have been altered.
+            raise damaged(directory, str(error)) from None
         if code == sqlite3.SQLITE_CANTOPEN:
             raise StoreError(f"{directory / DATABASE} cannot be opened: {error}") from None
         raise
@@ -197,11 +225,11 @@ def back_up(directory: Path, to: Path | None = None) -> Path:
 
 
 @contextlib.contextmanager
-def _copied(source: sqlite3.Connection, new: Path, path: Path) -> Iterator[sqlite3.Connection]:
+def _copied(source: SqliteConnection, new: Path, path: Path) -> Iterator[SqliteConnection]:
     """Yields a connection to a copy of one state of a database. `path` is the copy's name in errors."""
     # Only this process uses the copy: it needs no locks, which some network file systems lack, and no journal.
     uri = f"{new.absolute().as_uri()}?vfs=unix-none"
-    with contextlib.closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as copy:
+    with contextlib.closing(open_sqlite(uri, uri=True)) as copy:
         for pragma in ("locking_mode = EXCLUSIVE", "journal_mode = OFF", "synchronous = OFF"):
             copy.execute(f"PRAGMA {pragma}")
         source.execute("BEGIN")  # Otherwise every write of others would start the copy again.
@@ -231,13 +259,12 @@ def restore(directory: Path, backup: Path) -> Path | None:
             unfinished.touch(0o600)
             shutil.copyfile(backup, unfinished)
             sync(unfinished)
-            with contextlib.closing(sqlite3.connect(unfinished)) as copy:
+            with contextlib.closing(open_sqlite(unfinished)) as copy:
                 if not is_ours(copy) or find_damage(copy) is not None:
                     raise StoreError(f"{backup} is not an intact backup of a catalogue: choose another")
                 # A new id: snapshots and watchers of the replaced database must not continue with this one.
                 copy.execute("UPDATE facts SET value = ? WHERE name = 'id'", (uuid.uuid4().hex,))
                 record_used(copy, max(read_acknowledged(directory).sequence, _last_used(directory)))
-                copy.commit()
             sync(unfinished)
             kept = directory / f"replaced-{_now()}.sqlite"
             for suffix in DATABASE_FILES:
@@ -260,7 +287,7 @@ def _last_used(directory: Path) -> int:
     uri = f"{(directory / DATABASE).absolute().as_uri()}?mode=ro"  # It is kept as it is, with its log.
     with (
         contextlib.suppress(sqlite3.Error, UnicodeDecodeError),
-        contextlib.closing(sqlite3.connect(uri, uri=True)) as replaced,
+        contextlib.closing(open_sqlite(uri, uri=True)) as replaced,
     ):
         return last_sequence(replaced)
     return 0

@@ -7,15 +7,13 @@ event. Events are counted once, and are bounded for each user and day.
 import enum
 import hashlib
 import secrets
-import sqlite3
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from server.catalogue.checksums import WRONG_FEEDBACK, row_checksum
-from server.catalogue.database import damaged
-from server.catalogue.schema import query_value
+from server.catalogue.databases.connection import Connection, limit_of, query_value
 from server.catalogue.sequences import live_sequences_of
 from server.catalogue.store import Store
 from server.catalogue.transaction import Transaction
@@ -33,6 +31,11 @@ MAX_EVENTS = 2_000_000
 
 KEY = "feedback_key"
 """The fact that holds the key of the hashes."""
+
+INSERT = (
+    'INSERT INTO feedback (event, seconds, "user", query, document, kind, rank, checksum) '
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+)
 
 
 class FeedbackKind(enum.IntEnum):
@@ -110,7 +113,7 @@ class FeedbackLog:
             users = {event.user_key: _hash(key, event.user_key) for events in calls for event in events}
             ids = {event.document_id for events in calls for event in events}
             known = set(live_sequences_of(connection, ids))
-            count = "SELECT count(*) FROM feedback WHERE user = ? AND seconds > ?"
+            count = 'SELECT count(*) FROM feedback WHERE "user" = ? AND seconds > ?'
             counts = Counter(
                 {user: query_value(connection, count, (user, now - DAY_SECONDS)) for user in users.values()}
             )
@@ -126,7 +129,7 @@ class FeedbackLog:
                     return Recorded.TOO_MANY
                 counts[user] += 1
                 row = (identity, now, user, event.query, event.document_id, int(event.kind), event.rank)
-                connection.execute("INSERT INTO feedback VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*row, row_checksum(*row)))
+                connection.execute(INSERT, (*row, row_checksum(*row)))
                 return Recorded.STORED
 
             return [[record(event) for event in events] for events in calls]
@@ -135,7 +138,7 @@ class FeedbackLog:
         """Deletes the events of a user; returns their number."""
         with self._store.write() as transaction:
             user = _hash(_key(transaction.connection), user_key)
-            return transaction.connection.execute("DELETE FROM feedback WHERE user = ?", (user,)).rowcount
+            return transaction.connection.execute('DELETE FROM feedback WHERE "user" = ?', (user,)).rowcount
 
     def erase_before(self, seconds: float, *, limit: int = -1) -> int:
         """Deletes events before a time in seconds since 1970, at most `limit` unless negative; returns their number."""
@@ -146,7 +149,7 @@ class FeedbackLog:
         with self._store.write() as transaction:
             return transaction.connection.execute(
                 "DELETE FROM feedback WHERE rowid IN (SELECT rowid FROM feedback WHERE seconds < ? LIMIT ?)",
-                (seconds, limit),
+                (seconds, limit_of(limit)),
             ).rowcount
 
     def erase_excess(self, *, limit: int) -> int:
@@ -163,31 +166,32 @@ class FeedbackLog:
     def evidence(self) -> Iterator[Evidence]:
         """Yields what users did with hits, except that they were shown, ordered by query."""
         query = (
-            "SELECT query, document, user, max(kind = ?), max(kind = ?), max(kind = ?), "
-            "coalesce(avg(nullif(rank, 0)), 0) "
-            "FROM feedback WHERE kind <> ? GROUP BY query, document, user ORDER BY query, document, user"
+            'SELECT query, document, "user", max(CASE WHEN kind = ? THEN 1 ELSE 0 END), '
+            "max(CASE WHEN kind = ? THEN 1 ELSE 0 END), max(CASE WHEN kind = ? THEN 1 ELSE 0 END), "
+            "CAST(coalesce(avg(nullif(rank, 0)), 0) AS DOUBLE PRECISION) "
+            'FROM feedback WHERE kind <> ? GROUP BY query, document, "user" ORDER BY query, document, "user"'
         )
         kinds = FeedbackKind.CLICKED, FeedbackKind.CONVERTED, FeedbackKind.REJECTED, FeedbackKind.SHOWN
-        with self._store.reading() as connection:
-            for text, id, user, clicked, converted, rejected, rank in connection.execute(query, kinds):
+        with self._store.snapshot() as connection, connection.stream(query, kinds) as rows:
+            for text, id, user, clicked, converted, rejected, rank in rows:
                 yield Evidence(text, id, user, bool(clicked), bool(converted), bool(rejected), rank)
 
     def shown(self) -> dict[tuple[str, str], int]:
         """Returns the number of users to whom a query showed a document, by query and document id."""
-        query = "SELECT query, document, count(DISTINCT user) FROM feedback WHERE kind = ? GROUP BY query, document"
+        query = 'SELECT query, document, count(DISTINCT "user") FROM feedback WHERE kind = ? GROUP BY query, document'
         with self._store.reading() as connection:
             return {(text, id): users for text, id, users in connection.execute(query, (FeedbackKind.SHOWN,))}
 
     def queries(self) -> dict[str, int]:
         """Returns the queries of all events, each with its number of users."""
-        query = "SELECT query, count(DISTINCT user) FROM feedback GROUP BY query ORDER BY query"
+        query = 'SELECT query, count(DISTINCT "user") FROM feedback GROUP BY query ORDER BY query'
         with self._store.reading() as connection:
             return dict(connection.execute(query))
 
     def users_by_document(self, since: float) -> dict[str, int]:
         """Returns how many users have clicked each document, or converted on it, since a time in seconds since 1970."""
         query = (
-            "SELECT document, count(DISTINCT user) FROM feedback WHERE seconds >= ? AND kind IN (?, ?) "
+            'SELECT document, count(DISTINCT "user") FROM feedback WHERE seconds >= ? AND kind IN (?, ?) '
             "GROUP BY document"
         )
         with self._store.reading() as connection:
@@ -203,9 +207,9 @@ class FeedbackLog:
             "WHERE (document, example) > (?, ?) ORDER BY document, example LIMIT ?"
         )
         with self._store.reading() as connection:
-            rows = connection.execute(query, (*after, limit)).fetchall()
+            rows = connection.execute(query, (*after, limit_of(limit))).fetchall()
         if any(row_checksum(id, text, seconds, users) != checksum for id, text, users, seconds, checksum in rows):
-            raise damaged(self._store.directory, WRONG_FEEDBACK)
+            raise self._store.damaged(WRONG_FEEDBACK)
         return [Promotion(*row[:4]) for row in rows]
 
 
@@ -213,7 +217,10 @@ def record_promotions(transaction: Transaction, promotions: Iterable[Promotion])
     """Stores promotions."""
     rows = [(each.document_id, each.example, each.seconds, each.users) for each in promotions]
     transaction.connection.executemany(
-        "INSERT OR REPLACE INTO promotions VALUES (?, ?, ?, ?, ?)", [(*row, row_checksum(*row)) for row in rows]
+        "INSERT INTO promotions (document, example, seconds, users, checksum) VALUES (?, ?, ?, ?, ?) "
+        "ON CONFLICT (document, example) "
+        "DO UPDATE SET seconds = excluded.seconds, users = excluded.users, checksum = excluded.checksum",
+        [(*row, row_checksum(*row)) for row in rows],
     )
 
 
@@ -223,9 +230,11 @@ def forget_promotions(transaction: Transaction, promotions: Iterable[Promotion])
     transaction.connection.executemany("DELETE FROM promotions WHERE document = ? AND example = ?", keys)
 
 
-def _key(connection: sqlite3.Connection) -> bytes:
+def _key(connection: Connection) -> bytes:
     """Returns the key of the hashes, which is made at the first use."""
-    connection.execute("INSERT OR IGNORE INTO facts VALUES (?, ?)", (KEY, secrets.token_hex(32)))
+    connection.execute(
+        "INSERT INTO facts (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING", (KEY, secrets.token_hex(32))
+    )
     return bytes.fromhex(query_value(connection, "SELECT value FROM facts WHERE name = ?", (KEY,)))
 
 

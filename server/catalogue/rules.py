@@ -5,10 +5,10 @@ change of a rule has a sequence, as one of a document; the version of a rule is 
 """
 
 import enum
-import sqlite3
 from typing import NamedTuple
 
 from server.catalogue.checksums import rule_checksum
+from server.catalogue.databases.connection import Connection, limit_of
 
 
 class RuleKind(enum.StrEnum):
@@ -44,7 +44,7 @@ class DeleteRule(NamedTuple):
 
 
 def read_rules(
-    connection: sqlite3.Connection, kind: RuleKind, *, after_id: str = "", limit: int = -1
+    connection: Connection, kind: RuleKind, *, after_id: str = "", limit: int = -1
 ) -> list[tuple[StoredRule, bool]]:
     """Returns rules of a kind after an id, ordered by id, each with whether its checksum is right.
 
@@ -53,7 +53,7 @@ def read_rules(
     rows = connection.execute(
         "SELECT id, sequence, content, checksum FROM rules "
         "WHERE kind = ? AND id > ? AND content IS NOT NULL ORDER BY id LIMIT ?",
-        (kind, after_id, limit),
+        (kind, after_id, limit_of(limit)),
     )
     return [
         (StoredRule(id, sequence, content), rule_checksum(kind, id, content) == checksum)

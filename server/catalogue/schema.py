@@ -5,12 +5,11 @@ migration: append another one.
 """
 
 import contextlib
-import sqlite3
-from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 
+from server.catalogue.databases.connection import query_value
+from server.catalogue.databases.sqlite_connection import SqliteConnection, open_sqlite
 from server.catalogue.document import Document, parts_of
 from server.composition import composed
 
@@ -117,7 +116,7 @@ FEEDBACK_VERSION = 5
 """The first versions of databases with rules and with feedback. A backup may be older."""
 
 
-def migrate(connection: sqlite3.Connection) -> None:
+def migrate(connection: SqliteConnection) -> None:
     """Applies the missing migrations to a database, all of them or none."""
     connection.create_function("is_encoded_otherwise", 1, _is_encoded_otherwise, deterministic=True)
     steps = "".join(MIGRATIONS[schema_version(connection) :])
@@ -127,40 +126,34 @@ def migrate(connection: sqlite3.Connection) -> None:
     )
 
 
-def query_value(connection: sqlite3.Connection, query: str, parameters: Sequence[object] = ()) -> Any:
-    """Returns the first column of a query's first row; None if it has no row."""
-    row = connection.execute(query, parameters).fetchone()
-    return None if row is None else row[0]
-
-
-def schema_version(connection: sqlite3.Connection) -> int:
+def schema_version(connection: SqliteConnection) -> int:
     """Returns the number of migrations applied to a database, 0 if it is empty."""
     return int(query_value(connection, "PRAGMA user_version"))
 
 
-def has_rules(connection: sqlite3.Connection) -> bool:
+def has_rules(connection: SqliteConnection) -> bool:
     """Returns whether a database has the tables of rules."""
     return schema_version(connection) >= RULES_VERSION
 
 
-def has_feedback(connection: sqlite3.Connection) -> bool:
+def has_feedback(connection: SqliteConnection) -> bool:
     """Returns whether a database has the tables of feedback."""
     return schema_version(connection) >= FEEDBACK_VERSION
 
 
-def is_ours(connection: sqlite3.Connection) -> bool:
+def is_ours(connection: SqliteConnection) -> bool:
     """Returns whether a database that is not empty was made by Chaja."""
     return bool(query_value(connection, "PRAGMA application_id") == APPLICATION_ID)
 
 
-def has_our_tables(connection: sqlite3.Connection) -> bool:
+def has_our_tables(connection: SqliteConnection) -> bool:
     """Returns whether a database of this version has exactly the tables and indexes of the migrations."""
-    with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as fresh:
+    with contextlib.closing(open_sqlite(":memory:")) as fresh:
         migrate(fresh)
         return _described(fresh) == _described(connection)
 
 
-def _described(connection: sqlite3.Connection) -> set[tuple[str, ...]]:
+def _described(connection: SqliteConnection) -> set[tuple[str, ...]]:
     return set(
         connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_stat%'")
     )

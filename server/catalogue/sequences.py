@@ -11,12 +11,11 @@ Sequences stay below 2^53 until the year 2242, so that doubles represent them ex
 """
 
 import secrets
-import sqlite3
 import time
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from server.catalogue.schema import has_rules, query_value
+from server.catalogue.databases.connection import Connection, query_value
 
 RATE_BITS = 20
 """Changes per second, as a power of two, that no store exceeds on average since 1970."""
@@ -32,36 +31,31 @@ class Gap(NamedTuple):
     last: int
 
 
-def last_sequence(connection: sqlite3.Connection) -> int:
-    """Returns the sequence of the last change; 0 if there is none."""
-    queries = ["SELECT max(sequence) FROM documents", "SELECT max(sequence) FROM deletions"]
-    if has_rules(connection):
-        queries.append("SELECT max(sequence) FROM rules")
-    return max(query_value(connection, query) or 0 for query in queries)
-
-
-def live_sequences_of(connection: sqlite3.Connection, ids: Iterable[str]) -> dict[str, int]:
+def live_sequences_of(connection: Connection, ids: Iterable[str]) -> dict[str, int]:
     """Returns the sequences of the existing documents among `ids`, by id."""
     query = "SELECT sequence FROM documents WHERE id = ? AND retired_seconds IS NULL"
     found = ((id, query_value(connection, query, (id,))) for id in ids)
     return {id: sequence for id, sequence in found if sequence is not None}
 
 
-def gap_after(sequence: int, connection: sqlite3.Connection) -> Gap:
+def gap_after(sequence: int, connection: Connection) -> Gap:
     """Returns the gap between the last change of a copied database and its next one."""
     begin = max(sequence, _used(connection), int(time.time()) << RATE_BITS)
     return Gap(sequence + 1, begin + secrets.randbelow(1 << RATE_BITS))
 
 
-def record_used(connection: sqlite3.Connection, sequence: int) -> None:
+def record_used(connection: Connection, sequence: int) -> None:
     """Stores a sequence that must not be used again, nor any before it."""
-    connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (USED, str(max(sequence, _used(connection)))))
+    connection.execute(
+        "INSERT INTO facts (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        (USED, str(max(sequence, _used(connection)))),
+    )
 
 
-def _used(connection: sqlite3.Connection) -> int:
+def _used(connection: Connection) -> int:
     return int(query_value(connection, "SELECT value FROM facts WHERE name = ?", (USED,)) or 0)
 
 
-def is_in_gap(connection: sqlite3.Connection, sequence: int) -> bool:
+def is_in_gap(connection: Connection, sequence: int) -> bool:
     """Returns whether a sequence lies in a recorded gap."""
     return query_value(connection, "SELECT 1 FROM gaps WHERE ? BETWEEN first AND last", (sequence,)) is not None

@@ -1,4 +1,4 @@
-"""The store: documents, their vectors and the rules in SQLite, and the sequence of their changes.
+"""The store: documents, their vectors and the rules in a database, and the sequence of their changes.
 
 The store is the source of truth; the live index follows it. A change is durable when its `Transaction` has ended
 without an error; otherwise no part of it is kept. One thread writes at a time. Many threads may read at the same time,
@@ -8,28 +8,25 @@ each with its own connection. All methods block.
 import contextlib
 import logging
 import math
-import sqlite3
-import threading
 import time
-import uuid
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from server.catalogue.acknowledged import UNKNOWN, identity_of, read_acknowledged, write_acknowledged
 from server.catalogue.changes import Change, Stored
 from server.catalogue.checksums import checksum_of, wrong_checksum
-from server.catalogue.database import DATABASE, bring_up_to_date, check, connect, damaged, translated
+from server.catalogue.databases.connection import Connection, query_value
+from server.catalogue.databases.interface import Database
+from server.catalogue.databases.sqlite import SqliteDatabase
 from server.catalogue.document import Document
 from server.catalogue.encoded import Vectors, Versioned
 from server.catalogue.partial import Fields, read_document
 from server.catalogue.rules import RuleKind, StoredRule, read_rules
-from server.catalogue.schema import query_value
-from server.catalogue.sequences import Gap, gap_after, is_in_gap, last_sequence, live_sequences_of
+from server.catalogue.sequences import is_in_gap, live_sequences_of
 from server.catalogue.transaction import Transaction
 from server.errors import DatabaseDamaged, StoreFull
 
@@ -49,13 +46,17 @@ alone."""
 DocumentRow = tuple[int, str, bytes, int]
 """Sequence, id, content and checksum of a version of a document."""
 
+VectorRow = tuple[bytes | None, bytes | None, int | None, int | None]
+"""Spans and matrix of the vectors of a version, and their checksums."""
+
+NO_VECTORS: VectorRow = (None, None, None, None)
+
 
 class Store:
     """The documents of one directory.
 
     Attributes:
         id: Unique id of this database, so that snapshots of another database are detected.
-        sequence: Sequence of the last change; 0 if there is none. It never repeats (docs/store.md).
     """
 
     def __init__(self, directory: Path, *, durable: bool = True, serving: bool = True) -> None:
@@ -65,82 +66,56 @@ class Store:
         versions are purged. Raises StoreError; if it is DatabaseDamaged, its message names the newest backup.
         """
         self.directory = directory
-        self._durable = durable
-        self._connections: list[sqlite3.Connection] = []
-        self._idle: deque[sqlite3.Connection] = deque()
-        self._writing = threading.Lock()
-        # Read before the database, since another process may write both, and before anything changes the database.
-        acknowledged, identity = read_acknowledged(directory), identity_of(directory / DATABASE)
-        self._serving = False
-        self._gap: Gap | None = None
-        try:
-            self._writer = self._connect()
-            with translated(directory):
-                bring_up_to_date(self._writer, directory)
-                self.id = self._identity()
-                self.sequence = last_sequence(self._writer)
-                if acknowledged.database not in (None, identity):  # It is a copy.
-                    self._gap = gap_after(self.sequence, self._writer)
-            if self.sequence < acknowledged.sequence:
-                reason = f"it ends with change {self.sequence}, but change {acknowledged.sequence} was acknowledged"
-                raise damaged(directory, reason)
-            if serving:
-                self._serving = True
-                self._acknowledge()
-                if self.size_bytes <= CHECKED_BYTES:
-                    self.verify()
-                try:
-                    while self.purge(limit=READ_ROWS, everything=True):
-                        pass
-                except StoreFull as error:  # The store can still be read. A later purge deletes the versions.
-                    log.warning("%s", error)
-        except BaseException as error:
-            self.close()
-            # The store's statements fail only if its tables have been altered.
-            if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode == sqlite3.SQLITE_ERROR:
-                raise damaged(directory, str(error)) from None
-            raise
+        self._database: Database = SqliteDatabase(directory, durable=durable, serving=serving)
+        self.id = self._database.id
+        if serving and not self._database.is_shared:
+            try:
+                self._prepare()
+            except BaseException:
+                self.close()
+                raise
 
     def close(self) -> None:
-        """Closes the files. Do not read or write afterwards."""
-        for connection in self._connections:
-            connection.close()
-        if self._serving:
-            self._acknowledge()  # The last connection has changed the database.
+        """Closes the connections. Do not read or write afterwards."""
+        self._database.close()
 
     def __len__(self) -> int:
         with self.reading() as connection:
             return int(query_value(connection, "SELECT count(*) FROM documents WHERE retired_seconds IS NULL"))
 
     @property
-    def size_bytes(self) -> int:
-        """Size of the database."""
-        with self.reading() as connection:
-            return int(query_value(connection, "PRAGMA page_count") * query_value(connection, "PRAGMA page_size"))
+    def sequence(self) -> int:
+        """Sequence of the last change; 0 if there is none. It never repeats (docs/store.md)."""
+        return self._database.sequence
 
     def verify(self) -> None:
-        """Reads the whole database; raises DatabaseDamaged if a page, a row or a table is not as it was written."""
-        with self.reading() as connection:
-            check(connection, self.directory)
+        """Reads the whole database; raises DatabaseDamaged if something is not as it was written."""
+        self._database.verify()
 
-    @contextlib.contextmanager
-    def write(self) -> Iterator[Transaction]:
+    def write(self) -> AbstractContextManager[Transaction]:
         """Begins a transaction. At its end its changes are durable and visible to readers; after StoreFull none is."""
-        with self._writing, translated(self.directory):
-            self._writer.execute("BEGIN IMMEDIATE")
-            try:
-                transaction = Transaction(self._writer, self.sequence, gap=self._gap)
-                yield transaction
-                self._writer.execute("COMMIT")
-            except BaseException:
-                # SQLite rolls some failures back automatically.
-                if self._writer.in_transaction:
-                    self._writer.execute("ROLLBACK")
-                raise
-            self.sequence = transaction.sequence
-            if self._gap is not None and self.sequence > self._gap.last:
-                self._gap = None
-            self._acknowledge()
+        return self._database.write()
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """Yields a connection to read with."""
+        return self._database.reading()
+
+    def snapshot(self) -> AbstractContextManager[Connection]:
+        """Yields a connection to read one state with; see `Database.snapshot`."""
+        return self._database.snapshot()
+
+    def damaged(self, reason: str) -> DatabaseDamaged:
+        """Returns the error of a store that is damaged for a reason."""
+        return self._database.damaged(reason)
+
+    def _prepare(self) -> None:
+        if self._database.size_bytes() <= CHECKED_BYTES:
+            self.verify()
+        try:
+            while self.purge(limit=READ_ROWS, everything=True):
+                pass
+        except StoreFull as error:  # The store can still be read. A later purge deletes the versions.
+            log.warning("%s", error)
 
     def purge(self, *, limit: int, everything: bool = False) -> int:
         """Deletes up to `limit` versions retired `RETIRED_SECONDS` ago, or all if `everything`; returns the number."""
@@ -168,7 +143,7 @@ class Store:
                 if (row := _live_row(connection, id)) is not None:
                     # A damaged document counts as missing: the caller is about to replace it.
                     with contextlib.suppress(DatabaseDamaged):
-                        vectors = self._vectors(connection, row[0], revision)
+                        vectors = self._vectors(_vector_row(connection, row[0], revision), row[0])
                         found[id] = Versioned(row[0], self._document(row), vectors)
         return found
 
@@ -220,15 +195,15 @@ class Store:
         They are read in portions: a document that changes meanwhile is yielded again later.
         """
         query = (
-            "SELECT sequence, id, content, checksum FROM documents "
-            "WHERE sequence > ? AND retired_seconds IS NULL ORDER BY sequence LIMIT ?"
+            "SELECT d.sequence, d.id, d.content, d.checksum, v.spans, v.matrix, v.spans_checksum, v.matrix_checksum "
+            "FROM documents d LEFT JOIN vectors v "
+            "ON v.sequence = d.sequence AND v.revision = (SELECT number FROM revisions WHERE revision = ?) "
+            "WHERE d.sequence > ? AND d.retired_seconds IS NULL ORDER BY d.sequence LIMIT ?"
         )
         while True:
-            with self.reading() as connection:
-                rows = _rows(connection, query, (sequence, READ_ROWS), max_bytes=READ_BYTES)
-                found = [
-                    Versioned(row[0], self._document(row), self._vectors(connection, row[0], revision)) for row in rows
-                ]
+            with self.snapshot() as connection:
+                rows = _rows(connection, query, (revision, sequence, READ_ROWS), max_bytes=READ_BYTES)
+            found = [Versioned(row[0], self._document(row[:4]), self._vectors(row[4:], row[0])) for row in rows]
             if not found:
                 return
             yield from found
@@ -250,8 +225,8 @@ class Store:
         found: list[Stored] = []
         left_bytes = READ_BYTES
         select = "SELECT sequence FROM documents WHERE retired_seconds IS NULL AND id > ? ORDER BY id"
-        with self.reading() as connection, contextlib.closing(connection.execute(select, (after_id,))) as rows:
-            wanted = None if among is None else among()  # `execute` has read a row: SQLite keeps this state.
+        with self.snapshot() as connection, connection.stream(select, (after_id,)) as rows:
+            wanted = None if among is None else among()  # The query has begun: later changes do not affect it.
             while len(found) < limit and (portion := rows.fetchmany(READ_ROWS if wanted is not None else limit)):
                 sequences = np.array(portion, dtype=np.int64)[:, 0]
                 if wanted is not None:
@@ -280,7 +255,7 @@ class Store:
             "SELECT sequence, id, content, checksum FROM documents WHERE sequence > ? AND retired_seconds IS NULL "
             "UNION ALL SELECT sequence, id, NULL, NULL FROM deletions WHERE sequence > ? ORDER BY sequence LIMIT ?"
         )
-        with self.reading() as connection:
+        with self.snapshot() as connection:
             rows = _rows(connection, query, (after_sequence, after_sequence, limit), max_bytes=max_bytes)
         return [Change(row[0], row[1], None if row[2] is None else self._document(row, fields)) for row in rows]
 
@@ -289,7 +264,7 @@ class Store:
         with self.reading() as connection:
             rows = read_rules(connection, kind, after_id=after_id, limit=limit)
         if wrong := next((rule for rule, is_right in rows if not is_right), None):
-            raise damaged(self.directory, wrong_checksum(wrong.version))
+            raise self.damaged(wrong_checksum(wrong.version))
         return [rule for rule, _ in rows]
 
     def request(self, request_id: str) -> tuple[bytes, bytes] | None:
@@ -315,73 +290,44 @@ class Store:
         with self.reading() as connection:
             return dict(connection.execute("SELECT id, digest FROM file_rules WHERE kind = ?", (kind,)))
 
-    def _connect(self) -> sqlite3.Connection:
-        connection = connect(self.directory, durable=self._durable)
-        self._connections.append(connection)
-        return connection
-
-    @contextlib.contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
-        """Yields a connection to read with."""
-        try:
-            connection = self._idle.pop()
-        except IndexError:
-            connection = self._connect()
-        try:
-            with translated(self.directory):
-                yield connection
-        except BaseException:
-            # The error may hold a cursor, with which the next reader would see an old state.
-            self._connections.remove(connection)
-            connection.close()
-            raise
-        self._idle.append(connection)
-
-    def _identity(self) -> str:
-        id = query_value(self._writer, "SELECT value FROM facts WHERE name = 'id'")
-        if id is None:
-            id = uuid.uuid4().hex
-            self._writer.execute("INSERT INTO facts VALUES ('id', ?)", (id,))
-        return str(id)
-
-    def _acknowledge(self) -> None:
-        # Until the first change records the gap, the next start must detect the copy again.
-        identity = UNKNOWN if self._gap is not None else identity_of(self.directory / DATABASE)
-        write_acknowledged(self.directory, self.sequence, identity)
-
     def _document(self, row: DocumentRow, fields: Fields | None = None) -> Document:
         sequence, id, content, checksum = row
         self._compare(checksum, checksum_of(id.encode(), content), sequence)
         return read_document(content, fields)
 
-    def _vectors(self, connection: sqlite3.Connection, sequence: int, revision: str) -> Vectors | None:
-        row = connection.execute(
-            "SELECT v.spans, v.matrix, v.spans_checksum, v.matrix_checksum "
-            "FROM vectors v JOIN revisions r ON r.number = v.revision WHERE v.sequence = ? AND r.revision = ?",
-            (sequence, revision),
-        ).fetchone()
-        if row is None:
+    def _vectors(self, row: VectorRow, sequence: int) -> Vectors | None:
+        spans, matrix, of_spans, of_matrix = row
+        if spans is None or matrix is None:
             return None
-        self._compare(row[2], checksum_of(row[0]), sequence)
-        self._compare(row[3], checksum_of(row[1]), sequence)
-        spans = _spans(row[0])
-        return Vectors(spans, np.frombuffer(row[1], dtype="<f4").reshape(len(spans), -1))
+        self._compare(of_spans, checksum_of(spans), sequence)
+        self._compare(of_matrix, checksum_of(matrix), sequence)
+        read = _spans(spans)
+        return Vectors(read, np.frombuffer(matrix, dtype="<f4").reshape(len(read), -1))
 
-    def _compare(self, stored: int, computed: int, sequence: int) -> None:
+    def _compare(self, stored: int | None, computed: int, sequence: int) -> None:
         if stored != computed:
-            raise damaged(self.directory, wrong_checksum(sequence))
+            raise self.damaged(wrong_checksum(sequence))
 
 
-def _live_row(connection: sqlite3.Connection, id: str) -> DocumentRow | None:
+def _live_row(connection: Connection, id: str) -> DocumentRow | None:
     query = "SELECT sequence, id, content, checksum FROM documents WHERE id = ? AND retired_seconds IS NULL"
     row: DocumentRow | None = connection.execute(query, (id,)).fetchone()
     return row
 
 
-def _rows(connection: sqlite3.Connection, query: str, parameters: Sequence[object], *, max_bytes: int) -> list[Any]:
+def _vector_row(connection: Connection, sequence: int, revision: str) -> VectorRow:
+    query = (
+        "SELECT v.spans, v.matrix, v.spans_checksum, v.matrix_checksum "
+        "FROM vectors v JOIN revisions r ON r.number = v.revision WHERE v.sequence = ? AND r.revision = ?"
+    )
+    row: VectorRow | None = connection.execute(query, (sequence, revision)).fetchone()
+    return row or NO_VECTORS
+
+
+def _rows(connection: Connection, query: str, parameters: Sequence[object], *, max_bytes: int) -> list[Any]:
     """Returns the first rows of a query whose third column, the content, has `max_bytes` in all; at least one row."""
     found: list[Any] = []
-    with contextlib.closing(connection.execute(query, parameters)) as rows:
+    with connection.stream(query, parameters) as rows:
         for row in rows:
             max_bytes -= len(row[2] or b"")
             if max_bytes < 0 and found:

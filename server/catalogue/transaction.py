@@ -1,17 +1,16 @@
 """A transaction of the store: changes that become durable together, and the list of changes for the live index."""
 
 import contextlib
-import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from server.catalogue.checksums import checksum_of, rule_checksum
+from server.catalogue.databases.connection import Connection, query_value
 from server.catalogue.document import Document, content_of
 from server.catalogue.encoded import Vectors, Versioned
 from server.catalogue.rules import RuleKind
-from server.catalogue.schema import query_value
 from server.catalogue.sequences import Gap, live_sequences_of
 
 REQUEST_SECONDS = 24 * 3600.0
@@ -25,7 +24,7 @@ class Transaction:
     the tables of other modules.
     """
 
-    def __init__(self, connection: sqlite3.Connection, sequence: int, *, gap: Gap | None = None) -> None:
+    def __init__(self, connection: Connection, sequence: int, *, gap: Gap | None = None) -> None:
         """Continues after `sequence`, or after a gap, which the first change records."""
         self.connection = connection
         self._gap = gap
@@ -33,6 +32,7 @@ class Transaction:
         self.sequence = sequence
         self.added: list[Versioned] = []
         self.retired: list[int] = []
+        self._numbers: dict[str, int] = {}  # Of revisions.
 
     @contextlib.contextmanager
     def together(self) -> Iterator[None]:
@@ -46,6 +46,7 @@ class Transaction:
                 self.connection.execute("ROLLBACK TO together")
                 self.connection.execute("RELEASE together")
             self.sequence = before[0]
+            self._numbers.clear()
             del self.added[before[1] :], self.retired[before[2] :]
             raise
         self.connection.execute("RELEASE together")
@@ -84,7 +85,7 @@ class Transaction:
         """Deletes an existing document; returns the sequence of the deletion."""
         self._retire(id)
         self._advance()
-        self.connection.execute("INSERT INTO deletions VALUES (?, ?)", (self.sequence, id))
+        self.connection.execute("INSERT INTO deletions (sequence, id) VALUES (?, ?)", (self.sequence, id))
         return self.sequence
 
     def sequences_of(self, ids: Iterable[str]) -> dict[str, int]:
@@ -110,8 +111,12 @@ class Transaction:
     def put_rule(self, kind: RuleKind, id: str, content: bytes) -> int:
         """Writes a rule, replacing the one with its id; returns its version."""
         self._advance()
-        row = (kind, id, self.sequence, rule_checksum(kind, id, content), content)
-        self.connection.execute("INSERT OR REPLACE INTO rules VALUES (?, ?, ?, ?, ?)", row)
+        self.connection.execute(
+            "INSERT INTO rules (kind, id, sequence, checksum, content) VALUES (?, ?, ?, ?, ?) "
+            "ON CONFLICT (kind, id) DO UPDATE "
+            "SET sequence = excluded.sequence, checksum = excluded.checksum, content = excluded.content",
+            (kind, id, self.sequence, rule_checksum(kind, id, content), content),
+        )
         return self.sequence
 
     def delete_rule(self, kind: RuleKind, id: str) -> int:
@@ -127,23 +132,30 @@ class Transaction:
         spans = np.ascontiguousarray(vectors.spans, dtype="<i4").tobytes()
         matrix = np.ascontiguousarray(vectors.matrix, dtype="<f4").tobytes()
         self.connection.execute(
-            "INSERT OR REPLACE INTO vectors (sequence, revision, spans_checksum, matrix_checksum, spans, matrix) "
-            "SELECT sequence, ?, ?, ?, ?, ? FROM documents WHERE sequence = ?",
+            "INSERT INTO vectors (sequence, revision, spans_checksum, matrix_checksum, spans, matrix) "
+            "SELECT sequence, ?, ?, ?, ?, ? FROM documents WHERE sequence = ? ON CONFLICT (sequence, revision) "
+            "DO UPDATE SET spans_checksum = excluded.spans_checksum, matrix_checksum = excluded.matrix_checksum, "
+            "spans = excluded.spans, matrix = excluded.matrix",
             (self._number_of(revision), checksum_of(spans), checksum_of(matrix), spans, matrix, sequence),
         )
 
     def forget_vectors(self, revision: str, *, limit: int) -> int:
         """Deletes up to `limit` vectors of a model; returns their number."""
+        number = self._number_of(revision)
         return self.connection.execute(
-            "DELETE FROM vectors WHERE rowid IN (SELECT rowid FROM vectors WHERE revision = ? LIMIT ?)",
-            (self._number_of(revision), limit),
+            "DELETE FROM vectors WHERE revision = ? "
+            "AND sequence IN (SELECT sequence FROM vectors WHERE revision = ? LIMIT ?)",
+            (number, number, limit),
         ).rowcount
 
     def remember_request(self, request_id: str, digest: bytes, outcomes: bytes) -> None:
         """Stores the answer to a call, in case the call is repeated."""
         self.connection.execute("DELETE FROM requests WHERE seconds < ?", (self._now - REQUEST_SECONDS,))
         self.connection.execute(
-            "INSERT OR REPLACE INTO requests VALUES (?, ?, ?, ?)", (request_id, self._now, digest, outcomes)
+            "INSERT INTO requests (request_id, seconds, digest, outcomes) VALUES (?, ?, ?, ?) "
+            "ON CONFLICT (request_id) DO UPDATE "
+            "SET seconds = excluded.seconds, digest = excluded.digest, outcomes = excluded.outcomes",
+            (request_id, self._now, digest, outcomes),
         )
 
     def request_digest(self, request_id: str) -> bytes | None:
@@ -156,18 +168,28 @@ class Transaction:
         """Stores the number of documents of an import that were processed."""
         self.connection.execute("DELETE FROM import_positions WHERE seconds < ?", (self._now - REQUEST_SECONDS,))
         self.connection.execute(
-            "INSERT OR REPLACE INTO import_positions VALUES (?, ?, ?)", (import_id, position, self._now)
+            "INSERT INTO import_positions (import_id, position, seconds) VALUES (?, ?, ?) "
+            "ON CONFLICT (import_id) DO UPDATE SET position = excluded.position, seconds = excluded.seconds",
+            (import_id, position, self._now),
         )
 
     def record_file(self, digests: Mapping[str, bytes], gone: Iterable[str]) -> None:
         """Stores the digests of documents in the catalogue file, and deletes those of documents that are gone."""
-        self.connection.executemany("INSERT OR REPLACE INTO file_documents VALUES (?, ?)", digests.items())
+        self.connection.executemany(
+            "INSERT INTO file_documents (id, digest) VALUES (?, ?) "
+            "ON CONFLICT (id) DO UPDATE SET digest = excluded.digest",
+            digests.items(),
+        )
         self.connection.executemany("DELETE FROM file_documents WHERE id = ?", ((id,) for id in gone))
 
     def record_rule_file(self, kind: RuleKind, digests: Mapping[str, bytes], gone: Iterable[str]) -> None:
         """Stores the digests of rules in the file of a kind, and deletes those of rules that are gone."""
         rows = ((kind, id, digest) for id, digest in digests.items())
-        self.connection.executemany("INSERT OR REPLACE INTO file_rules VALUES (?, ?, ?)", rows)
+        self.connection.executemany(
+            "INSERT INTO file_rules (kind, id, digest) VALUES (?, ?, ?) "
+            "ON CONFLICT (kind, id) DO UPDATE SET digest = excluded.digest",
+            rows,
+        )
         self.connection.executemany("DELETE FROM file_rules WHERE kind = ? AND id = ?", ((kind, id) for id in gone))
 
     def purge(self, sequences: Sequence[int]) -> None:
@@ -179,7 +201,7 @@ class Transaction:
     def _advance(self) -> None:
         """Moves on to the sequence of the next change."""
         if self._gap is not None and self.sequence < self._gap.last:
-            self.connection.execute("INSERT INTO gaps VALUES (?, ?)", self._gap)
+            self.connection.execute("INSERT INTO gaps (first, last) VALUES (?, ?)", self._gap)
             self.sequence = self._gap.last
         self.sequence += 1
 
@@ -191,5 +213,9 @@ class Transaction:
         self.retired += [row[0] for row in rows]
 
     def _number_of(self, revision: str) -> int:
-        self.connection.execute("INSERT OR IGNORE INTO revisions (revision) VALUES (?)", (revision,))
-        return int(query_value(self.connection, "SELECT number FROM revisions WHERE revision = ?", (revision,)))
+        if (number := self._numbers.get(revision)) is None:
+            insert = "INSERT INTO revisions (revision) VALUES (?) ON CONFLICT DO NOTHING"
+            self.connection.execute(insert, (revision,))
+            query = "SELECT number FROM revisions WHERE revision = ?"
+            number = self._numbers[revision] = int(query_value(self.connection, query, (revision,)))
+        return number

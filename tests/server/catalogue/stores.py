@@ -1,5 +1,7 @@
 """Documents and vectors that several tests write into the store."""
 
+from typing import Any
+
 import numpy as np
 
 from server.catalogue.document import Document
@@ -23,3 +25,10 @@ def vectors(value: float = 1.0, count: int = 1) -> Vectors:
 def put(store: Store, *ids: str, title: str = "환율", revision: str = REVISION) -> list[int]:
     with store.write() as transaction:
         return [transaction.put(document(id, title), vectors(), revision=revision) for id in ids]
+
+
+def execute(store: Store, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
+    """Runs a statement on the database of a store, with the connection that writes; returns its rows."""
+    with store.write() as transaction:
+        found = transaction.connection.execute(sql, parameters)
+        return found.fetchall() if sql.startswith(("SELECT", "PRAGMA")) else []

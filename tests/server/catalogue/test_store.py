@@ -22,7 +22,7 @@ from server.catalogue.document import AttributeValue, Document, content_of
 from server.catalogue.partial import Fields
 from server.catalogue.store import Store
 from server.errors import DatabaseDamaged, StoreError
-from tests.server.catalogue.stores import REVISION, document, put, vectors
+from tests.server.catalogue.stores import REVISION, document, execute, put, vectors
 
 
 def delete(store: Store, id: str) -> int:
@@ -271,7 +271,7 @@ def test_restoring_twice_keeps_both_earlier_databases(store: Store, tmp_path: Pa
 )
 def test_altered_spans_are_detected_when_a_version_is_fetched(store: Store, change: str) -> None:
     put(store, "a", "b")
-    store._writer.execute(change)
+    execute(store, change)
     with pytest.raises(DatabaseDamaged, match="checksum of version 1"):
         store.fetch(1, REVISION)
     np.testing.assert_array_equal(fetched(store, 2)[1], vectors().spans)
@@ -290,7 +290,7 @@ def test_replaced_versions_are_purged_in_portions(store: Store, monkeypatch: pyt
     assert store.purge(limit=4, everything=True) == 0
     assert (len(store), store.sequence, store.live_sequences().tolist()) == (1, 13, [11])
     for rows in ("SELECT sequence FROM documents", "SELECT sequence FROM vectors"):
-        assert store._writer.execute(rows).fetchall() == [(11,)]
+        assert execute(store, rows) == [(11,)]
     assert fetched(store, 11)[0].title == {"ko": "5"}
     store.verify()
 

@@ -10,6 +10,7 @@ from server.catalogue.changes import Delete, Outcome, Upsert
 from server.catalogue.document import Document
 from server.errors import Conflict, DatabaseDamaged, InvalidRequest, NotReady, StoreFull
 from server.writing.committer import CommitRequest, Outdated, Put
+from tests.server.catalogue.stores import execute
 from tests.server.making import WatchedBundle, until, versioned
 from tests.server.writing.making import Core, running, summary, titled, upserts
 
@@ -196,8 +197,8 @@ async def test_a_failed_change_does_not_affect_the_others_of_its_group(core: Cor
 async def test_no_part_of_a_change_is_kept_on_a_full_disk(core: Core) -> None:
     await core.writer.upsert(upserts(titled("a")))
     before = core.slot.engine.index.state
-    pages = core.store._writer.execute("PRAGMA page_count").fetchone()[0]
-    core.store._writer.execute(f"PRAGMA max_page_count = {pages + 20}")
+    ((pages,),) = execute(core.store, "PRAGMA page_count")
+    execute(core.store, f"PRAGMA max_page_count = {pages + 20}")
     large = [Document(id=f"{n}", title="환율", attributes={"x": "y" * 10_000}) for n in range(30)]
     with pytest.raises(StoreFull):
         await core.writer.upsert(upserts(titled("a", "changed"), *large), request_id="key")
@@ -206,7 +207,7 @@ async def test_no_part_of_a_change_is_kept_on_a_full_disk(core: Core) -> None:
     assert await core.found("환율") == ["a"]
     assert core.value("chaja_commit_failures_total") == 1
     assert core.value("chaja_change_lag_seconds") == 0, "nothing was committed"
-    core.store._writer.execute("PRAGMA max_page_count = 1000000")
+    execute(core.store, "PRAGMA max_page_count = 1000000")
     assert len(await core.writer.upsert(upserts(*large), request_id="key")) == 30
     assert core.slot.engine.index.state.sequence == core.store.sequence == 31
     assert core.value("chaja_commit_failures_total") == 1
@@ -310,7 +311,7 @@ async def test_an_import_that_the_engine_rejects_does_not_advance(core: Core) ->
 )
 async def test_a_damaged_document_can_be_replaced_and_deleted(core: Core, damage: str) -> None:
     await core.writer.upsert(upserts(titled("a", "환율"), titled("b"), titled("good")))
-    core.store._writer.execute(damage)
+    execute(core.store, damage)
     with pytest.raises(DatabaseDamaged):
         core.store.get("a")
     outcomes = await core.writer.upsert([Upsert(titled("a", "환율"), expected_version=1), Upsert(titled("c"))])

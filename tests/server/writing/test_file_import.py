@@ -7,6 +7,7 @@ from server.catalogue.changes import Delete
 from server.catalogue.document import Document
 from server.errors import CatalogueError
 from server.writing import file_import
+from tests.server.catalogue.stores import execute
 from tests.server.making import WatchedBundle
 from tests.server.writing.making import Core, running, summary, titled, upserts
 
@@ -132,12 +133,12 @@ async def test_a_file_that_cannot_be_imported_changes_nothing(tmp_path: Path, ti
             more.write(json.dumps(WRONG[wrong]) if wrong in WRONG else "{")
         core.bundle.fails_on["poison"] = RuntimeError("the model broke")
         if wrong == "the disk is full":
-            core.store._writer.execute("PRAGMA max_page_count = 1")
+            execute(core.store, "PRAGMA max_page_count = 1")
         with pytest.raises(CatalogueError, match="jsonl"):
             await core.import_file(file)
         assert (ids(core), core.store.sequence) == (["a", "b"], 2)
         assert sorted(await core.found("환율")) == ["a", "b"]
-        core.store._writer.execute("PRAGMA max_page_count = 1000000")
+        execute(core.store, "PRAGMA max_page_count = 1000000")
         await core.import_file(write(file, a="changed"))
         assert ids(core) == ["a"]
 

@@ -1,0 +1,1 @@
+"""The databases that can hold a store, all with the same interface."""

@@ -1,0 +1,50 @@
+"""The interface of a store's database: where the log ends, transactions, and errors in the terms of `server.errors`."""
+
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from server.catalogue.databases.connection import Connection
+from server.catalogue.transaction import Transaction
+from server.errors import DatabaseDamaged
+
+
+class Database(Protocol):
+    """The database of a store. Many threads may read at the same time; all methods block.
+
+    Attributes:
+        name: Its name in messages.
+        id: Unique id of the database.
+        is_shared: Whether several servers may use it at the same time.
+    """
+
+    name: str
+    id: str
+    is_shared: bool
+
+    @property
+    def sequence(self) -> int:
+        """Sequence of the last change that is known to be durable; 0 if there is none."""
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """Yields a connection to read with. Each statement sees the newest state."""
+
+    def snapshot(self) -> AbstractContextManager[Connection]:
+        """Yields a connection to read with. While a query's rows are read, further statements see its state."""
+
+    def write(self) -> AbstractContextManager[Transaction]:
+        """Begins a transaction, after those of all others. At its end, its changes are durable and visible.
+
+        If the context or the commit raises an error, none is kept.
+        """
+
+    def size_bytes(self) -> int:
+        """Returns the size of the database."""
+
+    def verify(self) -> None:
+        """Reads the whole database; raises DatabaseDamaged if something is not as it was written."""
+
+    def damaged(self, reason: str) -> DatabaseDamaged:
+        """Returns the error of a database that is damaged for a reason."""
+
+    def close(self) -> None:
+        """Closes all connections."""
