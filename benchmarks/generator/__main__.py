@@ -7,6 +7,7 @@ import argparse
 import asyncio
 import contextlib
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ from chaja.v1 import SearchRequest
 from loadtest.analysis.summary import Summary, summarize
 from loadtest.attack import attack
 from loadtest.environment import describe_environment
+from loadtest.errors import ExitCode
 from loadtest.generator.vitals import memory_bytes
 from loadtest.plan import Call, Plan
 from loadtest.requests.method import find_method
@@ -49,15 +51,18 @@ def main() -> int:
     parser.add_argument("--bundle", type=Path, default=REPOSITORY / "build/bundle", help="bundle of the search server")
     parser.add_argument("--only", choices=("speed", "memory", "opinion"), help="measure only this")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # Stops the servers, as Ctrl-C does.
     for name, value in describe_environment().items():
         print(f"{name:14} {value}")
-    if options.only in (None, "speed"):
-        measure_speed(options.seconds, options.repeats)
-    if options.only in (None, "memory"):
-        measure_memory(options.requests)
-    if options.only in (None, "opinion"):
-        compare_with_h2load(options.seconds, options.repeats, options.bundle)
-    return 0
+    with contextlib.suppress(KeyboardInterrupt):
+        if options.only in (None, "speed"):
+            measure_speed(options.seconds, options.repeats)
+        if options.only in (None, "memory"):
+            measure_memory(options.requests)
+        if options.only in (None, "opinion"):
+            compare_with_h2load(options.seconds, options.repeats, options.bundle)
+        return 0
+    return ExitCode.INTERRUPTED
 
 
 def measure_speed(seconds: int, repeats: int) -> None:
@@ -102,7 +107,7 @@ def measure_memory(requests: int) -> None:
     print(f"\nMemory of the generator over {requests:,} requests, two processes, closed loop")
     with trivial_server() as address, results_file() as out:
         plan = make_plan(address, count=requests, in_flight=2 * IN_FLIGHT, processes=2)
-        attack(plan, out)
+        run_attack(plan, out)
         file_bytes = out.stat().st_size
         for read, blocks in read_runs([out]):
             for _ in blocks:
@@ -169,14 +174,20 @@ def make_plan(address: str, **options: Any) -> Plan:
 def run(plan: Plan) -> Summary:
     """Runs a plan; returns its summary."""
     with results_file() as out:
-        attack(plan, out)
+        run_attack(plan, out)
         return summarize([out])
+
+
+def run_attack(plan: Plan, out: Path) -> None:
+    """Runs a plan. Ctrl-C and SIGTERM end the benchmark, not only this attack."""
+    if attack(plan, out).interrupted:
+        raise KeyboardInterrupt
 
 
 def lateness(plan: Plan) -> NDArray[np.int64]:
     """Runs a plan; returns the lateness of each send in nanoseconds."""
     with results_file() as out:
-        attack(plan, out)
+        run_attack(plan, out)
         records = np.concatenate([block for _, blocks in read_runs([out]) for block in blocks])
     records = records[records["planned_ns"] >= 0]
     late: NDArray[np.int64] = records["sent_ns"] - records["planned_ns"]

@@ -8,6 +8,7 @@ server answers every unary call with an empty message, and prints its port. RFC 
 
 import argparse
 import asyncio
+import os
 from contextlib import AbstractContextManager
 from typing import cast
 
@@ -93,8 +94,6 @@ async def _serve(options: argparse.Namespace) -> None:
 
 def main() -> None:
     """Serves until it is killed."""
-    import os
-
     parser = argparse.ArgumentParser()
     parser.add_argument("--delay", type=float, default=0.0, help="delay of each answer in seconds")
     parser.add_argument("--core", type=int, help="run on this core only")

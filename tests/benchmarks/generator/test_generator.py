@@ -26,7 +26,7 @@ def test_h2load_measures_the_same_rate_and_median() -> None:
     if h2load_path() is None:
         assert not os.environ.get("CI"), "h2load is missing: make h2load"
         pytest.skip("h2load is missing: make h2load")
-    with trivial_server(delay=0.02) as address:  # Our median includes grpc.aio's time, up to a millisecond.
+    with trivial_server(delay=0.02) as address:  # Our median includes the client's time, up to a millisecond.
         plan = make_plan(address, seconds=3, schedule=constant(100, seconds=3, warm_up_seconds=1))
         message = SearchRequest(query=QUERY).SerializeToString()
         theirs = ask_h2load(address, plan.calls[0].method.path, message, seconds=3, rate=100)
