@@ -5,18 +5,13 @@
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 import subprocess
-import sys
-import tempfile
 from pathlib import Path
 
-import chaja
 from loadtest.errors import ExitCode
 from sample.server_process import REPOSITORY, running_server
-from tools.server_wheel_check import Failed, check_names, install, run
+from tools.wheel_environment import Failed, check_version, check_wheel
 
 MAX_MEGABYTES = 300
 SUCCESSFUL = (ExitCode.OK, ExitCode.SATURATED)
@@ -25,29 +20,13 @@ SUCCESSFUL = (ExitCode.OK, ExitCode.SATURATED)
 
 def main() -> None:
     """Runs the checks; exits with 1 and the reason if one fails."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.loadtest_wheel_check", description="Check the load tester's wheel."
-    )
-    parser.add_argument("--python", default=sys.executable, help="the interpreter of the environment")
-    parser.add_argument("--wheel", type=Path, required=True, help="the wheel")
-    parser.add_argument("--bundle", type=Path, required=True, help="a bundle to serve")
-    options = parser.parse_args()
-    os.environ.pop("PYTHONPATH", None)  # The environment must hold only the wheel.
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            environment = Path(folder) / "environment"
-            install(options.python, environment, options.wheel, max_megabytes=MAX_MEGABYTES)
-            check_names(environment)
-            check_load(environment / "bin/chaja-loadtest", options.bundle.resolve(), Path(folder))
-    except Failed as error:
-        sys.exit(f"error: {error}")
+    check_wheel("python -m tools.loadtest_wheel_check", check_load, max_megabytes=MAX_MEGABYTES)
 
 
-def check_load(program: Path, bundle: Path, folder: Path) -> None:
+def check_load(environment: Path, bundle: Path, folder: Path) -> None:
     """Sends searches to a server, and makes reports of the results, in a folder without the checkout."""
-    version = f"chaja {chaja.__version__}"
-    if (shown := run(str(program), "--version").strip()) != version:
-        raise Failed(f"{program} printed {shown!r} instead of {version!r}")
+    program = environment / "bin/chaja-loadtest"
+    check_version(str(program))
     queries = folder / "queries.txt"
     queries.write_text("card lost\nopen an account\n", encoding="utf-8")
     flags = ["--bundle", str(bundle), "--catalogue", str(REPOSITORY / "sample/catalogue.jsonl")]
