@@ -1,13 +1,11 @@
 import argparse
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import loadtest.requests.method
 from loadtest.analysis.objective import parse_objective
 from loadtest.commands.attack import add_parser
 from loadtest.commands.plan import check_objectives, make_plan
@@ -18,53 +16,16 @@ from loadtest.requests.descriptors import proto_descriptors
 
 PROTO = Path(__file__).parents[1] / "requests" / "protos" / "known.proto"
 FLAGS = [
-    "--data",
-    "--header",
-    "--call",
-    "--check",
-    "--profile",
-    "--assert",
-    "--rate",
-    "--duration",
-    "--seed",
-    "--zipf-exponent",
-    "--queries-per-call",
-    "--deadline",
-    "--warm-up",
-    "--token",
-    "--authority",
-    "--rate-to",
-    "--steps",
-    "--in-flight",
-    "--count",
-    "--connections",
-    "--processes",
-    "--max-in-flight",
-    "--late-after",
-    "--quality-at",
-    "--error-field",
-    "--order",
-    "--schedule",
-    "--compression",
-]
-FILES = ("", "--queries", "--data-file", "--mix", "--protoset", "--timestamps", "--qrels")
+    "--data", "--header", "--call", "--check", "--profile", "--assert", "--rate", "--duration", "--seed",
+    "--zipf-exponent", "--queries-per-call", "--deadline", "--warm-up", "--token", "--authority", "--rate-to",
+    "--steps", "--in-flight", "--count", "--connections", "--processes", "--max-in-flight", "--late-after",
+    "--quality-at", "--error-field", "--order", "--schedule", "--compression",
+]  # fmt: skip
+FILES = ("", "--proto", "--queries", "--data-file", "--mix", "--protoset", "--timestamps", "--qrels")
 ODD = (
-    "nan",
-    "inf",
-    "-1",
-    "0",
-    "1e999",
-    "9" * 30,
-    "{{query}}",
-    "{{",
-    "{{uuid}}",
-    "{}",
-    "[]",
-    "null",
-    "@",
-    "@/",
-    "\ud800",
-)
+    "nan", "inf", "-1", "0", "1e999", "9" * 30, "{{query}}", "{{",
+    "{{uuid}}", "{}", "[]", "null", "@", "@/", "\ud800",
+)  # fmt: skip
 FITTING = ("@/dev/null", "5s", "10-20:5s", "1:1s,", "true", "x.y", "a:b", "a-bin:{{uuid}}", "p99<5ms", "TakeAll.p9<5ms")
 VALUES = st.text(max_size=12) | st.sampled_from([*ODD, *FITTING])
 NAMES = st.sampled_from(["call", "weight", "data", "queries_per_call", "check", "name", "query", "timestamp", "id"])
@@ -76,15 +37,14 @@ JSON = st.recursive(
 
 
 @pytest.fixture(scope="module")
-def _compiled_once() -> Any:
-    compiled = proto_descriptors(PROTO)
-    with pytest.MonkeyPatch.context() as patch:  # Otherwise each example would start protoc.
-        patch.setattr(loadtest.requests.method, "proto_descriptors", lambda *_, **__: compiled)
-        yield
+def protoset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The compiled methods: `--proto` would start protoc for each example."""
+    path = tmp_path_factory.mktemp("flags") / "known.protoset"
+    path.write_bytes(proto_descriptors(PROTO).SerializeToString())
+    return path
 
 
-@pytest.mark.usefixtures("_compiled_once")
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None)
 @given(
     flags=st.dictionaries(st.sampled_from(FLAGS), VALUES, max_size=4),
     file=st.sampled_from(FILES),
@@ -92,17 +52,12 @@ def _compiled_once() -> Any:
     suffix=st.sampled_from(["", ".csv"]),
 )
 def test_any_flags_make_a_plan_or_an_error_of_one_line(
-    tmp_path_factory: pytest.TempPathFactory, flags: dict[str, str], file: str, content: bytes, suffix: str
+    protoset: Path, flags: dict[str, str], file: str, content: bytes, suffix: str
 ) -> None:
-    path = tmp_path_factory.getbasetemp() / f"flags{suffix}"
+    path = protoset.with_name(f"flags{suffix}")
     path.write_bytes(content)
-    arguments = [
-        "attack",
-        "localhost:1",
-        "--call",
-        "TakeAll",
-        *([] if file == "--protoset" else ["--proto", str(PROTO)]),
-    ]
+    arguments = ["attack", "localhost:1", "--call", "TakeAll"]
+    arguments += [] if file in ("--proto", "--protoset") else ["--protoset", str(protoset)]
     arguments += [file, str(path)] if file else []
     arguments += [] if {"--rate", "--in-flight", "--profile"} & flags.keys() else ["--rate", "5", "--count", "1"]
     parser = argparse.ArgumentParser(allow_abbrev=False)

@@ -24,7 +24,10 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
     return main()
 
 
-ONE_CALL = ["attack", "localhost:1", "--rate", "5", "--count", "1", "--call", "GetServerInfo"]
+ATTACK = ["attack", "localhost:1"]
+AT_5 = [*ATTACK, "--rate", "5"]
+ONE_CALL = [*AT_5, "--count", "1", "--call", "GetServerInfo"]
+UNIQUE = [*AT_5, "--count", "5", "--unique", "--queries", "{tmp}/q.txt"]
 
 
 @pytest.fixture
@@ -106,83 +109,60 @@ def test_a_regression_beyond_noise_exits_with_99(
         (["report", "{tmp}/run.bin", "--out", "/dev/full"], "cannot be written: No space left"),
         ([*ONE_CALL, "--assert", "recall>0.1"], "'recall>0.1' needs --qrels"),
         ([*ONE_CALL, "--assert", "different<1%"], "'different<1%' needs --check-answers"),
-        (["attack", "localhost:1", "--rate", "5", "--rate-to", "9"], "--rate-to needs --schedule ramp or step"),
+        ([*AT_5, "--rate-to", "9"], "--rate-to needs --schedule ramp or step"),
         (["slo", "localhost:1"], "give at least one --objective"),
         (["slo", "localhost:1", "--objective", "p99<5ms", "--windows", "1"], "--windows must be at least 2"),
-        (["attack", "localhost:1"], "give --rate"),
-        (["attack", "localhost:1", "--rate", "5", "--in-flight", "5"], "give one of them"),
-        (["attack", "localhost:1", "--rate", "5", "--duration", "1s"], "Search needs --queries"),
+        (ATTACK, "give --rate"),
+        ([*AT_5, "--in-flight", "5"], "give one of them"),
+        ([*AT_5, "--duration", "1s"], "Search needs --queries"),
         (
-            ["attack", "localhost:1", "--rate", "5", "--call", "GetServerInfo"],
+            [*AT_5, "--call", "GetServerInfo"],
             "(--duration) or a count (--count)",
         ),
-        (["attack", "localhost:1", "--rate", "5", "--call", "chaja.v1.X/Y"], "there is no method chaja.v1.X/Y; there"),
-        (["attack", "localhost:1", "--rate", "5", "--data-file", "{tmp}/broken.jsonl"], "broken.jsonl:2: not JSON"),
-        (["attack", "localhost:1", "--rate", "5", "--schedule", "ramp"], "a ramp needs --rate-to and --duration"),
-        (["attack", "localhost:1", "--schedule", "replay"], "a replay needs --timestamps"),
-        (["attack", "localhost:1", "--profile", "100"], "'100' is no rate and duration; write for example 100:30s"),
-        (["attack", "localhost:1", "--profile", "1:5s,"], "'' is no rate and duration"),
-        (["attack", "localhost:1", "--profile", "0:5s,0-0:5s"], "a profile (--profile) needs a rate above 0"),
-        (["attack", "localhost:1", "--profile", "5:0s"], "above 0"),
-        (["attack", "localhost:1", "--profile", "5:5s", "--rate", "5"], "remove --rate, --rate-to and --duration"),
-        (["attack", "localhost:1", "--profile", "5:5s", "--duration", "5s"], "remove --rate, --rate-to and --duration"),
-        (["attack", "localhost:1", "--profile", "5:5s", "--in-flight", "5"], "remove --schedule, --rate-to and"),
-        (["attack", "localhost:1", "--profile", "5:5s", "--schedule", "step"], "a profile replaces --schedule step"),
+        ([*AT_5, "--call", "chaja.v1.X/Y"], "there is no method chaja.v1.X/Y; there"),
+        ([*AT_5, "--data-file", "{tmp}/broken.jsonl"], "broken.jsonl:2: not JSON"),
+        ([*AT_5, "--schedule", "ramp"], "a ramp needs --rate-to and --duration"),
+        ([*ATTACK, "--schedule", "replay"], "a replay needs --timestamps"),
+        ([*ATTACK, "--profile", "100"], "'100' is no rate and duration; write for example 100:30s"),
+        ([*ATTACK, "--profile", "1:5s,"], "'' is no rate and duration"),
+        ([*ATTACK, "--profile", "0:5s,0-0:5s"], "a profile (--profile) needs a rate above 0"),
+        ([*ATTACK, "--profile", "5:0s"], "above 0"),
+        ([*ATTACK, "--profile", "5:5s", "--rate", "5"], "remove --rate, --rate-to and --duration"),
+        ([*ATTACK, "--profile", "5:5s", "--duration", "5s"], "remove --rate, --rate-to and --duration"),
+        ([*ATTACK, "--profile", "5:5s", "--in-flight", "5"], "remove --schedule, --rate-to and"),
+        ([*ATTACK, "--profile", "5:5s", "--schedule", "step"], "a profile replaces --schedule step"),
         ([*ONE_CALL, "--check", "nope > 1"], "--check 'nope > 1': undeclared reference to 'nope'; the answer has"),
         ([*ONE_CALL, "--check", "size(server_version)"], "its value is no truth value"),
         ([*ONE_CALL, "--assert", "failed_checks<1%"], "'failed_checks<1%' needs --check"),
         ([*ONE_CALL, "--assert", "Search.p99<5ms"], "no call is named Search; the calls are chaja.v1.InfoService/"),
         ([*ONE_CALL, "--data", '{"a": "{{nope}}"}'], "there is nothing for the placeholder {{nope}}"),
         ([*ONE_CALL, "--data", "@{tmp}/none.json"], "none.json cannot be read"),
-        (["attack", "localhost:1", "--rate", "5", "--mix", "{tmp}/broken.jsonl"], "broken.jsonl:2: not JSON"),
-        (["attack", "localhost:1", "--rate", "5", "--mix", "{tmp}/mix.json"], "expected an object with call"),
-        (["attack", "localhost:1", "--rate", "5", "--mix", "{tmp}/twins.json"], "have the same name"),
-        (["attack", "localhost:1", "--rate", "5", "--mix", "{tmp}/badly.json"], "is no name of a call"),
-        (["attack", "localhost:1", "--rate", "5", "--duration", "0s", "--call", "GetServerInfo"], "above 0"),
+        ([*AT_5, "--mix", "{tmp}/broken.jsonl"], "broken.jsonl:2: not JSON"),
+        ([*AT_5, "--mix", "{tmp}/mix.json"], "expected an object with call"),
+        ([*AT_5, "--mix", "{tmp}/twins.json"], "have the same name"),
+        ([*AT_5, "--mix", "{tmp}/badly.json"], "is no name of a call"),
+        ([*AT_5, "--duration", "0s", "--call", "GetServerInfo"], "above 0"),
         *(
-            (["attack", "localhost:1", "--rate", rate, "--duration", "1s"], f"requests a second, not {shown}")
+            ([*ATTACK, "--rate", rate, "--duration", "1s"], f"requests a second, not {shown}")
             for rate, shown in (("1e9", "1e+09"), ("1e-9", "1e-09"), ("nan", "nan"), ("inf", "inf"), ("-5", "-5"))
         ),
         (
-            ["attack", "localhost:1", "--schedule", "ramp", "--rate", "5", "--rate-to", "1e9", "--duration", "1s"],
+            [*ATTACK, "--schedule", "ramp", "--rate", "5", "--rate-to", "1e9", "--duration", "1s"],
             "not 1e",
         ),
         (["slo", "localhost:1", "--objective", "p99<5ms", "--start-rate", "1e9"], "requests a second, not 1e+09"),
         (["slo", "localhost:1", "--objective", "p99<5ms", "--max-rate", "nan"], "--max-rate must be at least"),
-        (["attack", "localhost:1", "--rate", "5", "--duration", "1s", "--unique"], "give --queries"),
+        ([*AT_5, "--duration", "1s", "--unique"], "give --queries"),
         (
-            [
-                "attack",
-                "localhost:1",
-                "--rate",
-                "5",
-                "--count",
-                "5",
-                "--unique",
-                "--queries",
-                "{tmp}/q.txt",
-                "--data",
-                "{}",
-            ],
+            [*UNIQUE, "--data", "{}"],
             "--unique changes {{query}}, which the payload of Search does not have",
         ),
         (
-            [
-                "attack",
-                "localhost:1",
-                "--rate",
-                "5",
-                "--count",
-                "5",
-                "--unique",
-                "--queries",
-                "{tmp}/q.txt",
-                "--check-answers",
-            ],
+            [*UNIQUE, "--check-answers"],
             "--check-answers compares answers to queries that repeat: remove --unique",
         ),
         (["report", "/dev/zero"], "/dev/zero is not a results file"),
-        (["attack", "localhost:1", "--in-flight", "0", "--count", "1", "--call", "GetServerInfo"], "closed loop"),
+        ([*ATTACK, "--in-flight", "0", "--count", "1", "--call", "GetServerInfo"], "closed loop"),
     ],
 )
 def test_errors_are_one_line(
@@ -235,19 +215,6 @@ def test_assertions_decide_the_exit_code(
     monkeypatch: pytest.MonkeyPatch, results: Path, second: str, code: ExitCode
 ) -> None:
     assert run(monkeypatch, "report", results, "--assert", "p50<5s", "--assert", second) == code
-
-
-@pytest.mark.parametrize(("second", "code"), [("rate>10", ExitCode.SATURATED), ("p99<1us", ExitCode.ASSERTION)])
-def test_a_saturated_generator_hides_no_missed_assertion(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, second: str, code: ExitCode
-) -> None:
-    packed = [record(number / 50, 0.010) for number in range(500)]
-    saturated = write_run(
-        tmp_path / "saturated.bin",
-        packed,
-        reports=[vitals(seconds=10.0, elapsed_seconds=10.0, loop_waited_seconds=4.0)],
-    )
-    assert run(monkeypatch, "report", saturated, "--assert", "p50<5s", "--assert", second) == code
 
 
 def test_secrets_of_the_command_line_are_hidden() -> None:

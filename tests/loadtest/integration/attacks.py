@@ -6,14 +6,14 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from loadtest.attack import Ending, attack
-from loadtest.errors import ExitCode
+from loadtest.errors import ExitCode, ResultsError
 from loadtest.plan import Call, Plan
 from loadtest.requests.method import find_method
 from loadtest.requests.queries import Query
@@ -69,7 +69,26 @@ def children_of(process: int) -> list[int]:
 
 def wait_for_records(path: Path) -> None:
     """Waits until a results file has more than its header."""
-    deadline = time.monotonic() + 20
-    while not (path.exists() and path.stat().st_size > 4000):
-        assert time.monotonic() < deadline, "no records were written"
-        time.sleep(0.05)
+    _wait_until(lambda: path.exists() and path.stat().st_size > 4000, "no records were written")
+
+
+def wait_for_calls(path: Path, count: int) -> None:
+    """Waits until the processes of a run report this many calls in flight."""
+    _wait_until(lambda: _calls_in_flight(path) >= count, f"there were never {count} calls in flight")
+
+
+def _calls_in_flight(path: Path) -> int:
+    in_flight: dict[int, int] = {}
+    with contextlib.suppress(ResultsError):  # It has no header yet.
+        for run, blocks in read_runs([path]):
+            for _ in blocks:
+                pass
+            in_flight = {report["worker"]: report["in_flight"] for report in run.vitals}
+    return sum(in_flight.values())
+
+
+def _wait_until(holds: Callable[[], bool], otherwise: str) -> None:
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline, otherwise
+        time.sleep(0.02)

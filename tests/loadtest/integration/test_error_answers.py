@@ -58,16 +58,8 @@ def test_one_refused_document_of_two_fails_the_call(writable_server: ServerProce
     out = tmp_path / "results.bin"
     good = {"id": "a", "titles": [{"text": "a card", "language_code": "en"}]}
     data = json.dumps({"upserts": [{"document": good}, {"document": {"id": "empty"}}]})
-    flags = [
-        "--call",
-        "UpsertDocuments",
-        "--data",
-        data,
-        "--assert",
-        "failed_parts<60%",
-        "--assert",
-        "failed_parts>40%",
-    ]
+    flags = ["--call", "UpsertDocuments", "--data", data]
+    flags += ["--assert", "failed_parts<60%", "--assert", "failed_parts>40%"]
     run = run_command("attack", writable_server.address, *QUICK, *flags, "--out", str(out))
     assert outcomes(out) == {"INVALID_ARGUMENT": 12}
     assert run.stdout.count(" met ") == 2, run.stdout
