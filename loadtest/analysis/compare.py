@@ -27,6 +27,9 @@ LEAST_REPEATS = 3
 """With fewer repeats, the spread between runs is unknown."""
 
 LEAST_SECONDS = 5
+LEAST = 1e-12
+"""Stands for 0, which has no logarithm."""
+
 MOST_CACHED_APART = 0.1
 CONFIDENCE = 0.95
 Floats = NDArray[np.float64]
@@ -76,7 +79,7 @@ class Row:
         near_end = self.low if self.low > self.neutral else self.high
         if self.unit == "%":
             return abs(near_end)
-        return 1 / near_end - 1 if self.more_is_better else near_end - 1
+        return 1 - near_end if self.more_is_better else near_end - 1
 
 
 @dataclass(frozen=True)
@@ -257,11 +260,11 @@ def _row(name: str, unit: str, a: tuple[float, Floats], b: tuple[float, Floats],
         wide = [once + (many - once) * side.spread for (once, many), side in zip((a, b), sides, strict=True)]
         low, high = np.nanpercentile(wide[1] - wide[0], [tail, 100 - tail])
         return Row(name, unit, a[0], b[0], b[0] - a[0], float(low), float(high), better)
-    if a[0] <= 0 or b[0] <= 0:
-        return Row(name, unit, a[0], b[0], math.nan, -math.inf, math.inf, better)
+    if a[0] <= 0:  # B has any number of times as much.
+        return Row(name, unit, a[0], b[0], math.inf, math.inf, math.inf, better)
     logs = []
     for (once, many), side in zip((a, b), sides, strict=True):
-        logarithms = np.log(np.maximum(many, 1e-12))
-        logs.append(math.log(once) + (logarithms - math.log(once)) * side.spread)
+        logarithms, middle = np.log(np.maximum(many, LEAST)), math.log(max(once, LEAST))
+        logs.append(middle + (logarithms - middle) * side.spread)
     low, high = np.exp(np.nanpercentile(logs[1] - logs[0], [tail, 100 - tail]))
     return Row(name, unit, a[0], b[0], b[0] / a[0], float(low), float(high), better)

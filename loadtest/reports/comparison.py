@@ -1,6 +1,7 @@
 """A comparison as a table, and as JSON: durations in seconds, shares from 0 to 1, missing values as null."""
 
 import json
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -73,6 +74,10 @@ def _figure(row: Row) -> dict[str, Any]:
     }
 
 
+def _ratio(value: float) -> str:
+    return "-" if math.isinf(value) else f"{value:.3f}"
+
+
 def _cells(row: Row, *, conclusive: bool) -> tuple[str, ...]:
     if row.unit == "%":
         values = [f"{value:.3%}" for value in (row.a, row.b)] + [
@@ -81,7 +86,7 @@ def _cells(row: Row, *, conclusive: bool) -> tuple[str, ...]:
     else:
         factor = 1e3 if row.unit == "ms" else 1.0
         values = [f"{four_digits(value * factor)} {row.unit}" for value in (row.a, row.b)]
-        values += [f"{value:.3f}" for value in (row.ratio, row.low, row.high)]
+        values += [_ratio(value) for value in (row.ratio, row.low, row.high)]
     if not row.beyond_noise:
         verdict = "within noise"
     else:

@@ -5,6 +5,7 @@ import pytest
 
 from loadtest.analysis.compare import Comparison, Row, compare
 from loadtest.errors import ResultsError
+from loadtest.reports.comparison import comparison_table
 from tests.loadtest.results_files import record, write_run
 
 SECONDS, RATE = 20, 100
@@ -57,7 +58,19 @@ def test_errors_and_a_lower_rate_are_worse(tmp_path: Path) -> None:
     assert errors.worse_by() == pytest.approx(0.2, abs=0.03)
     rate = row(comparison, "achieved rate")
     assert rate.worse
-    assert rate.worse_by() == pytest.approx(0.25, abs=0.05)
+    assert rate.worse_by() == pytest.approx(0.2, abs=0.03)
+
+
+def test_a_rate_that_falls_to_nothing_is_worse_and_one_that_rises_from_it_is_better(tmp_path: Path) -> None:
+    works, fails = runs(tmp_path, "a", range(3)), runs(tmp_path, "b", range(10, 13), failing=1.0)
+    fallen, risen = (row(compare(*sides), "achieved rate") for sides in ((works, fails), (fails, works)))
+    assert fallen.worse
+    assert fallen.ratio == 0
+    assert fallen.worse_by() == pytest.approx(1)
+    assert risen.beyond_noise
+    assert not risen.worse
+    [cells] = [cells for cells in comparison_table(compare(fails, works)).rows if cells[0] == "achieved rate"]
+    assert cells[-4:] == ("-", "-", "-", "better")
 
 
 def test_more_failed_checks_are_worse(tmp_path: Path) -> None:
