@@ -1,6 +1,5 @@
 """The command line: `python -m loadtest attack | report | plot | compare | slo | worker`."""
 
-import argparse
 import contextlib
 import io
 import os
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from chaja import __version__
 from loadtest.commands import attack, compare, plot, report, slo, worker
+from loadtest.commands.parser import Parser
 from loadtest.errors import ExitCode, LoadtestError
 from loadtest.programs import ERROR, PROGRAM
 from loadtest.reports.text import printable
@@ -17,7 +17,7 @@ from loadtest.reports.text import printable
 
 def run_command() -> int:
     """Runs a command; returns the exit code (see `loadtest.errors.ExitCode`)."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=PROGRAM,
         description="Measures a gRPC server as its callers see it: latency from the planned send, in an open loop.",
         allow_abbrev=False,

@@ -12,8 +12,8 @@ from loadtest.analysis.summary import Summary
 from loadtest.digits import four_digits
 from loadtest.errors import UsageError
 
-_UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "%": 0.01, "": 1.0}
-_GRAMMAR = re.compile(r"\s*([a-z_]+\.)?([a-z_]+|p\d+(?:\.\d+)?)\s*(<=|>=|<|>)\s*(\d+(?:\.\d+)?)\s*(us|ms|s|%|)\s*")
+_UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "%": 0.01, "/s": 1.0, "": 1.0}
+_GRAMMAR = re.compile(r"\s*([a-z_]+\.)?([a-z_]+|p\d+(?:\.\d+)?)\s*(<=|>=|<|>)\s*(\d+(?:\.\d+)?)\s*(us|ms|s|%|/s|)\s*")
 _OF_CALL = re.compile(r"\s*(?P<call>\S.*?)\.(?P<rest>(?:[a-z_]+\.)?(?:[a-z_]+|p\d+(?:\.\d+)?)\s*[<>].*)")
 _TESTS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
@@ -94,7 +94,7 @@ def parse_objective(text: str) -> Objective:
     prefix = prefix.removesuffix(".")
     figure = FIGURES.get(name) if not prefix else None
     if figure is not None:
-        if unit not in {"share": ("%", ""), "number": ("",)}[figure.unit]:
+        if unit not in {"share": ("%", ""), "number": ("", "/s")}[figure.unit]:
             raise UsageError(f"{text!r}: {name} is a {figure.unit} and has no unit {unit}")
         return Objective(
             text, figure.of, comparison, float(number) * _UNITS[unit], figure.unit, is_latency=False, name=name

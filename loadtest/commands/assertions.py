@@ -20,7 +20,7 @@ def add_assertion_options(parser: argparse._ArgumentGroup | argparse.ArgumentPar
     )  # fmt: skip
     add_tolerance_option(parser)
     parser.add_argument(
-        "--within", type=duration,
+        "--within", type=duration, metavar="DURATION",
         help="latency limit of goodput (default: that of the tightest assertion, or else the deadline)",
     )  # fmt: skip
 

@@ -12,6 +12,7 @@ from loadtest.attack import attack
 from loadtest.commands.assertions import add_assertion_options, exit_code, objectives_of
 from loadtest.commands.machines import add_machine_options, warn_about_local_target, workers_of
 from loadtest.commands.options import add_request_options, add_run_options, add_target_options, command_line
+from loadtest.commands.parser import figures_help, placeholders_help
 from loadtest.commands.plan import check_objectives, make_plan
 from loadtest.commands.schedule import add_schedule_options, make_schedule, measured_seconds
 from loadtest.errors import EXIT_CODES, ExitCode, UsageError
@@ -30,16 +31,17 @@ EXAMPLES = r"""examples:
         --rate 100 --duration 10s
 
 exit codes:
-""" + "\n".join(f"  {code.value:3}  {meaning}" for code, meaning in EXIT_CODES.items())
+"""
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds the command."""
+    codes = "\n".join(f"  {code.value:3}  {meaning}" for code, meaning in EXIT_CODES.items())
     parser = commands.add_parser(
         "attack",
         help="send load, store the results, print the report",
         description="Sends load to a server and measures every request from its planned time.",
-        epilog=EXAMPLES,
+        epilog=f"{EXAMPLES}{codes}\n\n{placeholders_help()}\n\n{figures_help()}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )

@@ -68,7 +68,7 @@ def try_payloads(plan: Plan) -> None:
         if plan.unique_from is not None and not payload.template.fields & set(TEXT_FIELDS):
             raise UsageError(f"--unique changes {{{{query}}}}, which the payload of {call.method.name} does not have")
         if "query" in payload.template_of(first).fields and not first.fields and first.template is None:
-            raise UsageError(f"{call.method.name} needs --queries")
+            raise UsageError(f"{call.method.name} needs --queries; --call names another method")
         one, many = ([first] * size for size in (1, call.queries_per_call))
         if call.queries_per_call > 1 and payload.render(one, 0) == payload.render(many, 0):
             raise UsageError(f"{call.method.name} takes one query per call, not {call.queries_per_call}")

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from loadtest.analysis.compare import LEAST_REPEATS, Row, compare
+from loadtest.commands.folders import results_files
 from loadtest.errors import ExitCode, UsageError
 from loadtest.programs import PROGRAM
 from loadtest.reports.comparison import comparison_json, comparison_table
@@ -39,7 +40,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(options: argparse.Namespace) -> ExitCode:
     """Runs the command."""
-    comparison = compare(_files(options.a), _files(options.b))
+    comparison = compare(results_files(options.a), results_files(options.b))
     limit = options.max_regression
     worse = [row for row in comparison.rows if row.name in JUDGED and limit is not None and row.worse_by() > limit]
     judged = "" if limit is None or not comparison.conclusive else _judgement(worse, limit)
@@ -63,15 +64,6 @@ def _judgement(worse: list[Row], limit: float) -> str:
     if not worse:
         return f"no regression by more than {limit:.1%} in {', '.join(JUDGED)}\n"
     return "".join(f"regression: {row.name} is worse by at least {row.worse_by():.1%}\n" for row in worse)
-
-
-def _files(path: Path) -> list[Path]:
-    if not path.is_dir():
-        return [path]
-    files = sorted(each for each in path.iterdir() if each.is_file() and each.suffix == ".bin")
-    if not files:
-        raise UsageError(f"there are no results files (*.bin) in {path}")
-    return files
 
 
 def _share(text: str) -> float:

@@ -13,16 +13,18 @@ from loadtest.requests.sampling import ORDERS
 from loadtest.target import COMPRESSIONS, SECRET
 
 SECRET_FLAGS = ("--token", "--header", "--metrics-token", "--worker-token")
-UNIT_SECONDS = {"ms": 1e-3, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|)")
+UNIT_SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_NUMBER = r"\d+(?:\.\d+)?"
+_PART = re.compile(rf"({_NUMBER})({'|'.join(UNIT_SECONDS)})")
 
 
 def duration(text: str) -> float:
-    """Returns the seconds of a duration such as `500ms`, `20s`, `2m` or `20`."""
-    match = _DURATION.fullmatch(text)
-    if match is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no duration; write for example 20s, 500ms or 2m")
-    return float(match[1]) * UNIT_SECONDS[match[2]]
+    """Returns the seconds of a duration such as `500ms`, `20s`, `1m30s` or `20`."""
+    if re.fullmatch(_NUMBER, text):
+        return float(text)
+    if not text or _PART.sub("", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no duration; write for example 20s, 500ms or 1m30s")
+    return math.fsum(float(number) * UNIT_SECONDS[unit] for number, unit in _PART.findall(text))
 
 
 def add_target_options(parser: argparse.ArgumentParser) -> None:
@@ -82,7 +84,7 @@ def add_request_options(parser: argparse.ArgumentParser) -> None:
     add("--zipf-exponent", type=float, default=1.0, metavar="S", help="skew of --order zipf (default: 1)")
     size = "queries per call, for methods that take a list or a stream (default: 1)"
     add("--queries-per-call", type=int, default=1, metavar="N", help=size)
-    add("--deadline", type=duration, default=10.0, help="deadline of each call (default: 10s)")
+    add("--deadline", type=duration, metavar="DURATION", default=10.0, help="deadline of each call (default: 10s)")
     pause = "time between two messages of a stream of requests (default: 0s)"
     add("--message-interval", type=duration, default=0.0, metavar="DURATION", help=pause)
     longest = "end each stream after this, as the client, which is no error (default: the server ends it)"
@@ -109,11 +111,13 @@ def add_request_options(parser: argparse.ArgumentParser) -> None:
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     """Adds the flags of the generator and of the metrics."""
     add = parser.add_argument_group("the generator").add_argument
-    add("--warm-up", type=duration, default=1.0, help="uncounted time before the measured part (default: 1s)")
+    uncounted = "uncounted time before the measured part (default: 1s)"
+    add("--warm-up", type=duration, metavar="DURATION", default=1.0, help=uncounted)
     add("--processes", type=int, default=1, metavar="N", help="worker processes of each machine (default: 1)")
     most = "open loop: drop and count requests above this many unanswered calls (default: 10000)"
     add("--max-in-flight", type=int, default=10_000, metavar="N", help=most)
-    add("--late-after", type=duration, default=0.002, help="count a send as late after this (default: 2ms)")
+    late = "count a send as late after this (default: 2ms)"
+    add("--late-after", type=duration, metavar="DURATION", default=0.002, help=late)
     add("--metrics-url", default="", metavar="URL", help="scrape the server's metrics here once a second")
     token = os.environ.get("CHAJA_METRICS_TOKEN", "")
     bearer = "bearer token of the metrics (default: environment variable CHAJA_METRICS_TOKEN)"

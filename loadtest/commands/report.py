@@ -9,6 +9,7 @@ from pathlib import Path
 from loadtest.analysis.objective import judge_objectives
 from loadtest.analysis.summary import summarize
 from loadtest.commands.assertions import TOLERABLE, add_assertion_options, exit_code, objectives_of
+from loadtest.commands.folders import results_files
 from loadtest.commands.output import write
 from loadtest.errors import ExitCode
 from loadtest.programs import PROGRAM
@@ -31,7 +32,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         allow_abbrev=False,
     )
     parser.set_defaults(run=run)
-    parser.add_argument("results", type=Path, nargs="+", metavar="RESULTS", help="results files; - is standard input")
+    files = "results files, or folders of them; - is standard input"
+    parser.add_argument("results", type=Path, nargs="+", metavar="RESULTS", help=files)
     parser.add_argument(
         "--format", choices=FORMATS, default="text",
         help="csv: one line per second; requests: CSV with one line per request; junit: XML with a test case for each "
@@ -44,7 +46,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(options: argparse.Namespace) -> ExitCode:
     """Runs the command."""
     objectives, within = objectives_of(options)
-    summary = summarize(options.results, within_seconds=within)
+    files = [file for path in options.results for file in results_files(path)]
+    summary = summarize(files, within_seconds=within)
     verdicts = judge_objectives(objectives, summary)
     parts: Iterable[str]
     match options.format:
@@ -60,7 +63,7 @@ def run(options: argparse.Namespace) -> ExitCode:
         case "openmetrics":
             parts = [openmetrics_report(summary)]
         case "requests":
-            parts = requests_csv(options.results)
+            parts = requests_csv(files)
         case "html":
             from loadtest.reports.page import report_page  # noqa: PLC0415  Plotly is slow to import.
 

@@ -5,13 +5,13 @@ import math
 import re
 from pathlib import Path
 
-from loadtest.commands.options import UNIT_SECONDS, duration
+from loadtest.commands.options import duration
 from loadtest.errors import UsageError
 from loadtest.requests.queries import read_timestamps
 from loadtest.schedule import Schedule, constant, profile, ramp, replay, step
 
 SCHEDULES = ("constant", "poisson", "ramp", "step", "replay")
-_PART = re.compile(r"\s*(\d+(?:\.\d+)?)(?:-(\d+(?:\.\d+)?))?:(\d+(?:\.\d+)?)(ms|s|m|h)\s*")
+_PART = re.compile(r"\s*(\d+(?:\.\d+)?)(?:-(\d+(?:\.\d+)?))?:([\d.]+[a-z][\d.a-z]*)\s*")
 
 
 def add_schedule_options(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +27,7 @@ def add_schedule_options(parser: argparse.ArgumentParser) -> None:
     times = "times of a replay: one per line, or rows with `timestamp` (default: the --queries file)"
     add("--timestamps", type=Path, metavar="FILE", help=times)
     add("--replay-speed", type=float, default=1.0, metavar="X", help="speed of a replay; 1 is as recorded (default: 1)")
-    add("--duration", type=duration, help="length of the measured part, such as 30s")
+    add("--duration", type=duration, metavar="DURATION", help="length of the measured part, such as 30s")
     add("--count", type=int, metavar="N", help="end the measured part after this many requests")
 
 
@@ -97,9 +97,12 @@ def _profile(options: argparse.Namespace) -> Schedule:
     parts = []
     for text in options.profile.split(","):
         found = _PART.fullmatch(text)
-        if found is None:
+        try:
+            seconds = duration(found[3]) if found else None
+        except argparse.ArgumentTypeError:
+            seconds = None
+        if found is None or seconds is None:
             raise UsageError(f"--profile: {text!r} is no rate and duration; write for example 100:30s or 10-100:1m")
-        seconds = float(found[3]) * UNIT_SECONDS[found[4]]
         parts.append((float(found[1]), float(found[2] or found[1]), seconds))
     poisson = options.schedule == "poisson"
     return profile(parts, warm_up_seconds=options.warm_up, poisson=poisson, seed=options.seed)

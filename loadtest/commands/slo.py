@@ -20,15 +20,19 @@ from loadtest.commands.options import (
     duration,
 )
 from loadtest.commands.output import write
+from loadtest.commands.parser import figures_help, placeholders_help
 from loadtest.commands.plan import check_objectives, make_plan
 from loadtest.errors import ExitCode, UsageError
-from loadtest.programs import PROGRAM
 from loadtest.progress import TerminalProgress
 from loadtest.reports.slo import answer_notes, answer_object, trial_line, trials_table
 from loadtest.reports.text import text_table
 from loadtest.schedule import HIGHEST_RATE, LOWEST_RATE, constant
 from loadtest.slo import search
 from loadtest.trial import Trial, trial
+
+EXAMPLE = r"""example:
+  %(prog)s localhost:50051 --queries sample/queries.jsonl --unique \
+      --objective 'p99<50ms' --objective 'errors<0.1%%'"""
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -37,8 +41,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "slo",
         help="find the highest rate that meets objectives",
         description="Doubles the rate until an objective is missed, then bisects and confirms the result.",
-        epilog=f"example: {PROGRAM} slo localhost:50051 --queries sample/queries.jsonl --unique "
-        "--objective 'p99<50ms' --objective 'errors<0.1%'",
+        epilog=EXAMPLE + f"\n\n{placeholders_help()}\n\n{figures_help()}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.set_defaults(run=run)
@@ -52,7 +56,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     group.add_argument("--max-rate", type=float, default=math.inf, metavar="R", help="highest rate to try")
     group.add_argument("--precision", type=float, default=5.0, metavar="P", help="tolerance in percent (default: 5)")
     group.add_argument("--windows", type=int, default=3, metavar="N", help="windows per trial (default: 3)")
-    group.add_argument("--window", type=duration, default=4.0, help="length of a window (default: 4s)")
+    length = "length of a window (default: 4s)"
+    group.add_argument("--window", type=duration, default=4.0, metavar="DURATION", help=length)
     group.add_argument("--repeats", type=int, default=2, metavar="N", help="confirming trials (default: 2)")
     group.add_argument("--poisson", action="store_true", help="send as a Poisson process instead of at even intervals")
     add_tolerance_option(group)

@@ -6,6 +6,7 @@ build the messages without the source.
 
 import importlib
 import pkgutil
+import re
 import subprocess
 import sys
 import tempfile
@@ -31,6 +32,10 @@ from google.protobuf.message import DecodeError, Message
 
 from chaja import v1
 from loadtest.errors import UsageError
+
+SHOWN_ERRORS = 3
+_LOGGED = re.compile(r"[IWEF]\d{4} |WARNING: |.*: warning: ")
+"""Lines of protoc that are no errors: those of its log, which have a severity and a date, and warnings."""
 
 MODULES = (any_pb2, descriptor_pb2, duration_pb2, empty_pb2, field_mask_pb2, struct_pb2, timestamp_pb2, wrappers_pb2)
 WELL_KNOWN: dict[str, FileDescriptor] = {module.DESCRIPTOR.name: module.DESCRIPTOR for module in MODULES}
@@ -62,8 +67,24 @@ def proto_descriptors(path: Path, *, import_paths: Iterable[Path] = ()) -> FileD
         command += ["--include_imports", f"--descriptor_set_out={out}", str(path)]
         compiled = subprocess.run(command, capture_output=True, text=True, check=False)
         if compiled.returncode != 0:
-            raise UsageError(f"{path} is not a valid .proto file: {' '.join(compiled.stderr.split())}")
+            raise UsageError(_refusal(path, compiled.stderr))
         return FileDescriptorSet.FromString(out.read_bytes())
+
+
+def _refusal(path: Path, said: str) -> str:
+    """Returns why protoc rejects a file, in one line: its first errors, without its warnings."""
+    if _is_protoset(path):
+        return f"{path} is no .proto file but a protoset: give it with --protoset"
+    errors = [" ".join(line.split()) for line in said.splitlines() if line.strip() and not _LOGGED.match(line)]
+    more = f" (and {len(errors) - SHOWN_ERRORS} more errors)" if len(errors) > SHOWN_ERRORS else ""
+    return f"{path} is not a valid .proto file: {' '.join(errors[:SHOWN_ERRORS])}{more}"
+
+
+def _is_protoset(path: Path) -> bool:
+    try:
+        return bool(FileDescriptorSet.FromString(path.read_bytes()).file)
+    except (OSError, DecodeError):
+        return False
 
 
 def protoset_descriptors(path: Path) -> FileDescriptorSet:

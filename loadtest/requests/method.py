@@ -133,4 +133,5 @@ def _pick(name: str, descriptors: FileDescriptorSet) -> Method:
     known = ", ".join(f"{method.service}/{method.name}" for method in methods) or "none"
     if found:
         raise UsageError(f"there is more than one {name}; add its service: {known}")
-    raise UsageError(f"there is no method {name}; there are: {known}")
+    elsewhere = "" if service else "; a method of another package is written package.Service/Method"
+    raise UsageError(f"there is no method {name}; there are: {known}{elsewhere}")

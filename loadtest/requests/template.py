@@ -131,8 +131,12 @@ class Template:
                 return fields[written]
             if call is not None:
                 return call(draws)
-            has = ", ".join(sorted(fields)) or "no fields"
-            known = f"query {queries[0].id} has {has}, and the functions are {', '.join(FUNCTIONS)}"
+            has = (
+                f"the row of query {queries[0].id} has {', '.join(sorted(fields))}"
+                if fields
+                else "there is no row with fields"
+            )
+            known = f"{has}, and the functions are {', '.join(FUNCTIONS)}"
             raise UsageError(f"there is nothing for the placeholder {{{{{written}}}}}: {trouble or known}")
 
         return value

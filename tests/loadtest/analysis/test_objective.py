@@ -41,6 +41,7 @@ def summary(tmp_path_factory: pytest.TempPathFactory) -> Summary:
         ("refused<7%", 0.06, True),
         ("dropped<0.5%", 0.01, False),
         ("rate>80", 90.0, True),
+        ("rate>80/s", 90.0, True),
         ("goodput>40", 45.0, True),
         ("offered>=100", 100.0, True),
         ("recall>0.1", math.nan, False),

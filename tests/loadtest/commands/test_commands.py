@@ -1,6 +1,7 @@
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,10 +9,13 @@ from pathlib import Path
 import pytest
 
 from loadtest.__main__ import main
+from loadtest.analysis.figures import DISTRIBUTIONS, FIGURES
 from loadtest.commands.attack import add_parser
 from loadtest.commands.options import command_line, duration
 from loadtest.commands.plan import make_plan
+from loadtest.commands.schedule import make_schedule
 from loadtest.errors import ExitCode
+from loadtest.requests.placeholders import FUNCTIONS
 from loadtest.schedule import constant
 from loadtest.target import Target
 from sample.server_process import REPOSITORY
@@ -99,7 +103,22 @@ def test_a_regression_beyond_noise_exits_with_99(
     ("arguments", "says"),
     [
         (["report", "{tmp}/none.bin"], "none.bin cannot be read: No such file"),
-        (["report", "{tmp}"], "cannot be read: Is a directory"),
+        (["report", "{tmp}"], "garbage.bin is not a results file"),
+        (["plot", "{tmp}/folder"], "there are no results files"),
+        (["attack"], "arguments are required: HOST:PORT; see python -m loadtest attack --help"),
+        (["attck"], "invalid choice: 'attck'"),
+        (
+            ["attack", "localhost:1", "--rate", "10k"],
+            "--rate: '10k' is no number; see",
+        ),
+        (["attack", "localhost:1", "--count", "1.5"], "--count: '1.5' is no whole number"),
+        (["attack", "localhost:1", "--duration", "1m30"], "'1m30' is no duration; write for example"),
+        (
+            ["attack", "localhost:1", "--max-inflight", "5"],
+            "--max-inflight (did you mean --max-in-flight?)",
+        ),
+        (["attack", "localhost:1", "--insecure"], "unknown flag --insecure; see"),
+        (["attack", "localhost:1", "localhost:2"], "unknown argument localhost:2; see"),
         (["report", "{tmp}/garbage.bin"], "garbage.bin is not a results file"),
         (["report", "{tmp}/run.bin", "--out", "{tmp}"], "cannot be written"),
         (["plot", "{tmp}/run.bin", "--out", "/proc/none/x"], "cannot be written"),
@@ -232,9 +251,59 @@ def test_a_path_that_is_no_text_is_written(results: Path) -> None:
     assert command_line(["report", str(path)]).endswith("a?.bin'")
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("20s", 20), ("500ms", 0.5), ("2m", 120), ("1.5h", 5400), ("7", 7)])
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("20s", 20),
+        ("500ms", 0.5),
+        ("2m", 120),
+        ("1.5h", 5400),
+        ("7", 7),
+        ("1m30s", 90),
+        ("2h45m1.5s", 9901.5),
+        ("250us", 0.00025),
+    ],
+)
 def test_durations_are_read_in_every_unit(text: str, seconds: float) -> None:
     assert duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "s", "1x", "1m30", "-1s", "1 s", "1ms2", ".5s"])
+def test_other_texts_are_no_durations(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="is no duration; write for example"):
+        duration(text)
+
+
+def test_a_profile_takes_the_same_durations() -> None:
+    parser = argparse.ArgumentParser()
+    add_parser(parser.add_subparsers())
+    options = parser.parse_args(["attack", "x:1", "--profile", "10-100:1m30s,100:250ms"])
+    schedule = make_schedule(options)
+    assert schedule is not None
+    assert schedule.seconds == pytest.approx(90.25)
+
+
+def test_help_names_every_placeholder_and_figure(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for command in ("attack", "slo"):
+        with pytest.raises(SystemExit):
+            run(monkeypatch, command, "--help")
+        shown = " ".join(capsys.readouterr().out.split())
+        assert all(f"{{{{{each.usage}}}}}" in shown for each in FUNCTIONS.values())
+        assert all(name in shown for name in (*FIGURES, *(f"{name}.p99" for name in DISTRIBUTIONS if name)))
+
+
+def test_a_folder_stands_for_its_results_files(
+    monkeypatch: pytest.MonkeyPatch, results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_run(results.parent / "other.bin", [record(number / 50) for number in range(500)], started=2000.0)
+    assert run(monkeypatch, "report", results.parent, "--format", "json") == ExitCode.OK
+    assert json.loads(capsys.readouterr().out)["requests"]["planned"] == 1000
+    page = results.parent / "plot.html"
+    assert run(monkeypatch, "plot", results.parent, results, "--out", page) == ExitCode.OK
+    row = re.search(rf'<th scope="row">{re.escape(str(results.parent))}</th>', page.read_text(encoding="utf-8"))
+    assert row is not None
 
 
 @pytest.mark.parametrize(

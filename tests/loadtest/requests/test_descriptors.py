@@ -58,6 +58,24 @@ def test_a_broken_proto_file_is_rejected_with_one_line_from_protoc(tmp_path: Pat
     assert "\n" not in str(error.value)
 
 
+def test_a_file_with_many_errors_is_refused_with_the_first(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.proto"
+    broken.write_text("".join(f"word{number};\n" for number in range(50)))
+    with pytest.raises(UsageError) as error:
+        proto_descriptors(broken)
+    assert "broken.proto:1:1: Expected top-level statement" in str(error.value)
+    assert str(error.value).endswith("more errors)")
+    assert "absl" not in str(error.value)
+    assert len(str(error.value)) < 3 * len(str(broken)) + 500
+
+
+def test_a_protoset_in_place_of_a_proto_file_is_recognized(tmp_path: Path) -> None:
+    compiled = tmp_path / "shop.binpb"
+    compiled.write_bytes(chaja_descriptors().SerializeToString())
+    with pytest.raises(UsageError, match="but a protoset: give it with --protoset"):
+        proto_descriptors(compiled)
+
+
 def test_a_missing_proto_file_is_rejected(tmp_path: Path) -> None:
     for missing in (tmp_path / "missing.proto", tmp_path):
         with pytest.raises(UsageError, match="cannot be read"):

@@ -82,9 +82,11 @@ def test_a_placeholder_without_a_value_is_named(template: Any, named: str) -> No
 
 def test_the_error_of_an_unknown_placeholder_lists_fields_and_functions() -> None:
     functions = ", ".join(FUNCTIONS)
-    with pytest.raises(UsageError, match=re.escape(f": query h has query, and the functions are {functions}")):
+    with pytest.raises(
+        UsageError, match=re.escape(f": the row of query h has query, and the functions are {functions}")
+    ):
         fill("{{colour}}", HAT)
-    with pytest.raises(UsageError, match="query x has no fields"):
+    with pytest.raises(UsageError, match="there is no row with fields"):
         fill("{{colour}}", Query("x", {}))
 
 
