@@ -47,7 +47,7 @@ FIGURES: dict[str, Figure] = {
     ),
     "failed_parts": Figure(
         "share", "parts of OK answers that carry an error, of those that can",
-        lambda summary: _share(summary.total.failed_parts, summary.total.parts),
+        lambda summary: _share(summary.total.failed_parts, summary.total.parts, empty=math.nan),
     ),
     "late": Figure(
         "share", "requests that were sent late, of those sent", lambda summary: summary.generator.late_share

@@ -4,6 +4,7 @@ import argparse
 import json
 from typing import Any
 
+from loadtest.analysis.figures import DISTRIBUTIONS
 from loadtest.errors import UsageError
 from loadtest.plan import Call, Plan
 from loadtest.requests.checks import AnswerChecks
@@ -28,6 +29,8 @@ async def calls_of(options: argparse.Namespace, target: Target) -> tuple[Call, .
         if options.data is not None:
             raise UsageError("with --mix, the payload is `data` in the file")
         kinds = [_kind(where, value) for where, value in rows_of(options.mix)]
+        if taken := {kind.get("name", "") for kind in kinds} & DISTRIBUTIONS.keys() - {""}:
+            raise UsageError(f"{min(taken)!r} is a figure of objectives: give the call (--mix) another name")
         if not kinds:
             raise UsageError(f"{options.mix} has no calls")
     else:

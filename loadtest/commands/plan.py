@@ -14,7 +14,7 @@ from loadtest.errors import UsageError
 from loadtest.plan import Plan
 from loadtest.reference import get_reference_answers
 from loadtest.requests.answer import AnswerReader
-from loadtest.requests.answer_errors import NONE, check_paths
+from loadtest.requests.answer_errors import NONE, ErrorReader, check_paths
 from loadtest.requests.labels import read_labels
 from loadtest.requests.queries import Query, read_payloads, read_queries
 from loadtest.requests.unique import first_number
@@ -80,6 +80,10 @@ def check_objectives(objectives: Sequence[Objective], plan: Plan) -> None:
         places = calls_named(objective.call, names) if objective.call else range(len(names))
         if objective.name == "failed_checks" and not any(plan.calls[place].checks for place in places):
             raise UsageError(f"{objective.text!r} needs --check")
+        if objective.name == "failed_parts" and not any(
+            ErrorReader(plan.calls[place].method.response_class, plan.error_fields) for place in places
+        ):
+            raise UsageError(f"{objective.text!r} needs answers with a field for errors: name it with --error-field")
         if objective.name in ("recall", "ndcg") and not plan.labels:
             raise UsageError(f"{objective.text!r} needs --qrels")
         if objective.name == "different" and not plan.reference_answers:

@@ -1,7 +1,8 @@
 """Reads data files: JSONL, a JSON array, CSV, or plain text.
 
-A name that ends in `.csv` or `.tsv` means CSV with a header, separated by commas or tabs. Otherwise the first line
-decides: `{` begins JSONL or one object, `[` an array of objects or texts, and anything else plain text.
+A name that ends in `.csv` or `.tsv` means CSV with a header, separated by commas or tabs; one that ends in `.json`,
+`.jsonl` or `.ndjson` means an array, or a line each, of objects or texts. Otherwise the first line decides: `{` begins
+JSONL or one object, `[` an array of objects or texts, and anything else plain text.
 """
 
 import csv
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple
 from loadtest.errors import UsageError
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
+JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
 
 
 class Row(NamedTuple):
@@ -37,11 +39,13 @@ def rows_of(path: Path) -> list[Row]:
     text = text_of(path)  # Read once: it may be a pipe.
     if delimiter := DELIMITERS.get(path.suffix.lower()):
         return _table(path, text, delimiter)
-    start = text.lstrip()[:1]
-    if start in ("[", "{") and (rows := _document(path, text)) is not None:
+    start, must_be_json = text.lstrip()[:1], path.suffix.lower() in JSON_SUFFIXES
+    if start in ("[", "{") and (rows := _document(path, text, must_be_json=must_be_json)) is not None:
         return rows
     lines = [Row(f"{path}:{number}", line) for number, line in lines_of(text)]
-    return [Row(where, object_of(str(line), where=where)) for where, line in lines] if start == "{" else lines
+    if start != "{" and not must_be_json:
+        return lines
+    return [Row(where, _parsed(str(line), is_text=start == '"', where=where)) for where, line in lines]
 
 
 def lines_of(text: str) -> Iterator[tuple[int, str]]:
@@ -68,29 +72,31 @@ def text_of(path: Path) -> str:
         raise UsageError(f"{path} cannot be read: {reason}") from None
 
 
-def object_of(line: str, *, where: str) -> dict[str, Any]:
-    """Returns the JSON object of a line; raises UsageError for anything else."""
+def _parsed(line: str, *, is_text: bool, where: str) -> dict[str, Any] | str:
+    """Returns the JSON object, or else the JSON text, of a line; raises UsageError for anything else."""
     try:
         value = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{where}: not JSON: {error}") from None
-    if not isinstance(value, dict):
-        raise UsageError(f"{where}: expected a JSON object")
-    return value
+    if isinstance(value, dict | str) and isinstance(value, str) == is_text:
+        return value
+    raise UsageError(f"{where}: expected a JSON {'text' if is_text else 'object'}")
 
 
-def _document(path: Path, text: str) -> list[Row] | None:
+def _document(path: Path, text: str, *, must_be_json: bool) -> list[Row] | None:
     """Returns the rows of a text that is one JSON object or array; `None` if it is neither.
 
-    An array of anything but objects and texts is plain text, such as the query `[1]`.
+    Unless it must be JSON, an array of anything but objects and texts is plain text, such as the query `[1]`.
     """
     try:
         value = json.loads(text)
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError) as error:
+        if must_be_json and text.lstrip().startswith("["):  # Otherwise it may be JSONL.
+            raise UsageError(f"{path}: not JSON: {error}") from None
         return None
     if isinstance(value, dict):
         return [Row(str(path), value)]
-    if not any(isinstance(each, dict | str) for each in value):
+    if not must_be_json and not any(isinstance(each, dict | str) for each in value):
         return None
     rows = [Row(f"{path}, element {number}", each) for number, each in enumerate(value, start=1)]
     for where, each in rows:
@@ -101,6 +107,7 @@ def _document(path: Path, text: str) -> list[Row] | None:
 
 def _table(path: Path, text: str, delimiter: str) -> list[Row]:
     """Returns the rows of a CSV file, as objects of texts by the names in its header."""
+    csv.field_size_limit(max(csv.field_size_limit(), len(text)))  # A payload may be long.
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     rows: list[Row] = []
     names: list[str] | None = None

@@ -92,7 +92,8 @@ class Template:
 
     def _text(self, text: str, convert: Convert | None) -> Filler:
         if left := BEGINNING.search(PLACEHOLDER.sub("\0", text)):
-            raise UsageError(f"{left[0]!r} is no placeholder; write {{{{query}}}}, or {{{{'{{{{'}}}} for two braces")
+            shown = left[0].replace("\0", "…")
+            raise UsageError(f"{shown!r} is no placeholder; write {{{{query}}}}, or {{{{'{{{{'}}}} for two braces")
         if whole := PLACEHOLDER.fullmatch(text):
             value = self._placeholder(whole)
             return value if convert is None else lambda queries, draws: _converted(value(queries, draws), convert)
@@ -195,8 +196,8 @@ def _as_truth(value: Any) -> Any:
 
 def _as_base64(value: Any) -> Any:
     """Returns the value; protobuf would skip the characters of a text that are not base64."""
-    if isinstance(value, str) and not BASE64.fullmatch(value):
-        raise UsageError(f"a field of bytes takes base64, not {value[:40]!r}")
+    if value is not None and not (isinstance(value, str) and BASE64.fullmatch(value)):
+        raise UsageError(f"a field of bytes takes base64, not {str(value)[:40]!r}")
     return value
 
 

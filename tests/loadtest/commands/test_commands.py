@@ -153,6 +153,8 @@ def test_a_regression_beyond_noise_exits_with_99(
         ([*ONE_CALL, "--check", "nope > 1"], "--check 'nope > 1': undeclared reference to 'nope'; the answer has"),
         ([*ONE_CALL, "--check", "size(server_version)"], "its value is no truth value"),
         ([*ONE_CALL, "--assert", "failed_checks<1%"], "'failed_checks<1%' needs --check"),
+        ([*ONE_CALL, "--assert", "failed_parts<1%"], "'failed_parts<1%' needs answers with a field for errors"),
+        (["attack", "localhost:1", "--rate", "5", "--mix", "{tmp}/stage.json"], "'search' is a figure of objectives"),
         ([*ONE_CALL, "--assert", "Search.p99<5ms"], "no call is named Search; the calls are chaja.v1.InfoService/"),
         ([*ONE_CALL, "--data", '{"a": "{{nope}}"}'], "there is nothing for the placeholder {{nope}}"),
         ([*ONE_CALL, "--data", "@{tmp}/none.json"], "none.json cannot be read"),
@@ -195,6 +197,7 @@ def test_errors_are_one_line(
     (tmp_path / "mix.json").write_text('[{"call": "GetServerInfo", "weight": 1' + "0" * 400 + "}]")
     (tmp_path / "twins.json").write_text('[{"call": "Search", "name": "a"}, {"call": "Encode", "name": "a"}]')
     (tmp_path / "badly.json").write_text('[{"call": "Search", "name": "a.b"}]')
+    (tmp_path / "stage.json").write_text('[{"call": "Search", "name": "search"}]')
     assert run(monkeypatch, *(argument.replace("{tmp}", str(tmp_path)) for argument in arguments)) == ExitCode.USAGE
     shown = capsys.readouterr().err
     assert says in shown

@@ -301,6 +301,7 @@ def test_text_that_is_not_base64_does_not_fit_bytes() -> None:
         ("TakeBytes", "\N{SNOWMAN}"),
         ("TakeBytes", "{{query}} "),
         ("TakeAll", {"blob": "{{sign}}"}),
+        ("TakeBytes", "{{number}}"),
     ):
         with pytest.raises(UsageError, match=r"a field of bytes takes base64, not '"):
             Payload(known_methods()[name], template).render([Query("s", {"query": "a", "sign": "a b"})], 7)

@@ -68,7 +68,6 @@ def test_a_table_has_a_header(tmp_path: Path, name: str, content: str) -> None:
         ('query\n"a\n', r"q\.csv:2: not CSV: "),
         ("query\n", r"q\.csv has no queries"),
         ("", r"q\.csv has no queries"),
-        ("query\n" + "a" * 200_000, r"q\.csv:2: not CSV: "),
     ],
 )
 def test_a_malformed_table_is_named(tmp_path: Path, content: str, message: str) -> None:
@@ -93,6 +92,34 @@ def test_an_array_of_texts_holds_queries(file: Path) -> None:
         read_payloads(file)
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("q.json", '[{"query": "a"},', r"q\.json: not JSON: "),
+        ("q.JSON", "[1, 2]", r"element 1: expected an array of objects, or of texts"),
+        ("q.json", "null", r"q\.json:1: expected a JSON object"),
+        ("q.json", "[]", r"q\.json has no queries"),
+        ("q.jsonl", "plain\n", r"q\.jsonl:1: not JSON: "),
+        ("q.jsonl", '"a"\n{"query": "b"}\n', r"q\.jsonl:2: expected a JSON text"),
+        ("q.ndjson", '{"query": "a"}\n"b"\n', r"q\.ndjson:2: expected a JSON object"),
+    ],
+)
+def test_a_file_with_the_name_of_json_is_no_plain_text(tmp_path: Path, name: str, content: str, message: str) -> None:
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    with pytest.raises(UsageError, match=message):
+        read_queries(tmp_path / name)
+
+
+def test_a_line_of_json_may_be_a_text(tmp_path: Path) -> None:
+    (tmp_path / "q.jsonl").write_text('"a"\n\n"b\\n"\n', encoding="utf-8")
+    assert [query.fields["query"] for query in read_queries(tmp_path / "q.jsonl")] == ["a", "b\n"]
+
+
+def test_a_cell_may_be_long(tmp_path: Path) -> None:
+    (tmp_path / "q.csv").write_text("query\n" + "a" * 200_000, encoding="utf-8")
+    assert len(read_queries(tmp_path / "q.csv")[0].fields["query"]) == 200_000
+
+
 def test_brackets_that_are_no_array_are_plain_text(file: Path) -> None:
     file.write_text("[1]\n[a\n", encoding="utf-8")
     assert [query.fields["query"] for query in read_queries(file)] == ["[1]", "[a"]
@@ -106,7 +133,9 @@ def test_a_file_may_hold_one_object_on_several_lines(file: Path) -> None:
 
 
 @settings(max_examples=200, deadline=None)
-@given(content=st.binary(max_size=60) | st.text(max_size=40).map(str.encode), suffix=st.sampled_from(["", ".csv"]))
+@given(
+    content=st.binary(max_size=60) | st.text(max_size=40).map(str.encode), suffix=st.sampled_from(["", ".csv", ".json"])
+)
 def test_any_file_is_read_or_refused_in_one_line(
     tmp_path_factory: pytest.TempPathFactory, content: bytes, suffix: str
 ) -> None:

@@ -96,6 +96,11 @@ def test_two_braces_that_begin_no_placeholder_are_named(template: str) -> None:
         fill({"a": [template]})
 
 
+def test_a_placeholder_within_two_braces_is_left_out_of_the_error() -> None:
+    with pytest.raises(UsageError, match=re.escape("'{{…}}' is no placeholder")):
+        fill("{{{{query}}}}")
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.text("{}'\" aq.1", max_size=15))
 def test_any_text_is_filled_or_refused(text: str) -> None:
