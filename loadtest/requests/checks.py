@@ -21,11 +21,16 @@ ANSWER = "answer"
 """The name of the whole answer in expressions."""
 
 TOKEN = re.compile(
-    r"""(?P<text>\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*')"""
+    r"""(?P<text>[bBrR]{0,2}(?P<quote>"{3}|'{3}|"|')(?:\\.|.)*?(?P=quote))"""
     r"""|(?P<number>\d\w*(?:\.\d\w*)?)"""
-    r"""|(?P<before>\.\s*|)(?P<name>[A-Za-z_]\w*)(?P<indexes>(?:\.\d+)*)(?P<after>\s*\(|)"""
+    r"""|(?P<before>\.\s*|)(?P<name>[A-Za-z_]\w*)(?P<indexes>(?:\.\d+)*)(?P<after>\s*[({:]|)"""
     r"""|(?P<bracket>[\])])(?P<more>(?:\.\d+)+)"""
+    r"""|(?P<brace>[{}])""",
+    re.DOTALL,
 )
+KEYWORDS = {"false", "in", "null", "true"}
+"""Words of the language; a field with such a name cannot be written."""
+
 VARIABLE = re.compile(r"\.\s*(?:all|exists|exists_one|map|filter)\s*\(\s*([A-Za-z_]\w*)\s*,")
 """The variable of a macro, such as `h` in `hits.all(h, h.score > 0.5)`."""
 
@@ -112,14 +117,24 @@ def _troubles(environment: cel.Env, written: str) -> list[str]:
 def _in_full(expression: str, descriptor: Descriptor) -> str:
     """Returns the expression with `answer.` before the answer's fields, and `hits[0]` for `hits.0`."""
     is_message = not descriptor.full_name.startswith("google.protobuf.")
-    fields = set(descriptor.fields_by_name) - {ANSWER, *VARIABLE.findall(expression)} if is_message else set()
+    others = {ANSWER, *KEYWORDS, *VARIABLE.findall(expression)}
+    fields = set(descriptor.fields_by_name) - others if is_message else set()
+    in_messages: list[bool] = []  # Of each open brace: whether it begins a message, as in `Item{id: "a"}`.
 
     def token(found: re.Match[str]) -> str:
         if found["bracket"]:
             return found["bracket"] + _indexes(found["more"])
+        if found["brace"] == "{":
+            in_messages.append(False)
+        elif found["brace"] and in_messages:
+            in_messages.pop()
         if not found["name"]:
             return found[0]
-        is_field = found["name"] in fields and not found["before"] and not found["after"]
+        after = found["after"].strip()
+        names_field = after == ":" and in_messages[-1:] == [True]
+        if after == "{":
+            in_messages.append(True)
+        is_field = found["name"] in fields and not found["before"] and after not in ("(", "{") and not names_field
         name = f"{ANSWER}.{found['name']}" if is_field else found["name"]
         return f"{found['before']}{name}{_indexes(found['indexes'])}{found['after']}"
 

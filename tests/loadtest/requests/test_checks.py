@@ -53,6 +53,37 @@ def test_expressions_hold_or_fail(expression: str, found: bool, nothing: bool) -
     assert (checks.failed([FOUND]) == 0, checks.failed([NOTHING]) == 0) == (found, nothing)
 
 
+SHORT = """
+syntax = "proto3";
+package short;
+service S { rpc Get(A) returns (A); }
+message A { string b = 1; bytes r = 2; map<string, int32> in = 3; A s = 4; int32 n = 5; bool true = 6; string all = 7; }
+"""
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "n in [1, 5]",
+        '"x" in {"x": n}',
+        "r == b'ab'",
+        'b == r"b\\n" || b == """b"""',
+        "b == 'it' + \"'\" + 's' || b == 'b'",
+        's == short.A{b: "x", n: 2}',
+        "s == short.A { n : n - 3, b:'x' }",
+        "[s].exists(x, x == short.A{b: 'x', n: 2}) ? n == 5 : n == 6",
+        'all == "b" && [1].all(x, x == 1)',
+        "true == true",
+    ],
+)
+def test_words_of_the_language_are_no_fields(tmp_path: Path, expression: str) -> None:
+    (tmp_path / "short.proto").write_text(SHORT)
+    [method] = methods_of(proto_descriptors(tmp_path / "short.proto"))
+    answer: Any = method.response_class
+    message = answer(b="b", r=b"ab", s={"b": "x", "n": 2}, n=5, all="b")
+    assert AnswerChecks(answer, [expression]).failed([message]) == 0
+
+
 @pytest.mark.parametrize(
     ("name", "answer", "expression"),
     [
