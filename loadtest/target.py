@@ -39,9 +39,9 @@ def header(name: str, value: str) -> tuple[str, str | bytes]:
         UsageError: The name or the value is invalid; the value may be secret and is not shown.
     """
     name = name.lower()
-    if name in RESERVED_HEADERS:
+    if name in RESERVED_HEADERS or name.startswith("grpc-"):
         raise UsageError(f"--header {name} is set by gRPC or HTTP/2 itself")
-    if not HEADER_NAME.fullmatch(name) or name.startswith("grpc-"):
+    if not HEADER_NAME.fullmatch(name):
         raise UsageError(f"--header {name!r} is no name of a header: letters, digits, - _ . only")
     if name.endswith("-bin"):
         try:

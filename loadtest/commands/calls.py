@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from pathlib import Path
 from typing import Any
 
 from loadtest.analysis.figures import DISTRIBUTIONS
@@ -58,11 +59,11 @@ async def calls_of(options: argparse.Namespace, target: Target) -> tuple[Call, .
     return tuple(calls)
 
 
-def try_payloads(plan: Plan) -> None:
+def try_payloads(plan: Plan, *, rows_from: Path | None = None) -> None:
     """Makes the payload of every query once, to reject malformed ones early, and compiles the checks.
 
     Raises:
-        UsageError: A payload or a check is wrong.
+        UsageError: A payload or a check is wrong; the message names the row of `rows_from`, the queries' file.
     """
     for call in plan.calls:
         AnswerChecks(call.method.response_class, call.checks)
@@ -76,8 +77,13 @@ def try_payloads(plan: Plan) -> None:
         if call.queries_per_call > 1 and payload.render(one, 0) == payload.render(many, 0):
             raise UsageError(f"{call.method.name} takes one query per call, not {call.queries_per_call}")
         varying = payload.template.fields or any(query.template is not None for query in plan.queries)
-        for query in plan.queries if varying else plan.queries[:1]:
-            payload.render([query] * call.queries_per_call, 0)
+        for number, query in enumerate(plan.queries if varying else plan.queries[:1]):
+            try:
+                payload.render([query] * call.queries_per_call, 0)
+            except UsageError as error:
+                if rows_from is None or (not number and query.template is None):  # Without a row, --data is wrong.
+                    raise
+                raise UsageError(f"{rows_from}, row {number + 1}: {error}") from None
     headers = RequestHeaders(plan.headers, seed=plan.seed)
     for query in plan.queries if plan.headers else ():
         headers.render(query, 0)

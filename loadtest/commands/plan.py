@@ -64,7 +64,7 @@ def make_plan(
         metrics_url=options.metrics_url,
         metrics_token=options.metrics_token,
     )
-    try_payloads(plan)
+    try_payloads(plan, rows_from=options.data_file or options.queries)
     _check_answers(plan)
     if plan.metrics_url:
         check_url(plan.metrics_url, token=plan.metrics_token)

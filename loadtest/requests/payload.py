@@ -15,6 +15,7 @@ from google.protobuf.message import EncodeError
 from loadtest.errors import UsageError
 from loadtest.requests.descriptors import descriptor_of
 from loadtest.requests.method import Method
+from loadtest.requests.misfit import reason_of
 from loadtest.requests.placeholders import Draws
 from loadtest.requests.queries import Query
 from loadtest.requests.rows import text_of
@@ -124,8 +125,7 @@ class Payload:
                 json_format.ParseDict(payload, message, descriptor_pool=self._descriptor.file.pool)
             return message.SerializeToString()
         except UNFIT as error:
-            reason = " ".join(str(error).split())
-            raise UsageError(f"the payload does not fit {self._input_type}: {reason}") from None
+            raise UsageError(f"the payload does not fit {self._input_type}: {reason_of(error)}") from None
 
 
 def parse_template(text: str, *, where: str) -> Any:

@@ -30,7 +30,9 @@ async def reflected_descriptors(target: Target, symbol: str) -> FileDescriptorSe
             found = await _ask(channel, version, symbol)
             if found is not None:
                 return found
-    raise UsageError(f"{target.address} has no reflection: give its .proto file with --proto")
+    raise UsageError(
+        f"{target.address} has no reflection: give its .proto file with --proto, or a compiled one with --protoset"
+    )
 
 
 class _Unimplemented(Exception):

@@ -24,6 +24,11 @@ def test_secrets_are_not_shown() -> None:
     assert target.described() == described
 
 
+def test_a_header_of_grpc_itself_is_refused_for_what_it_is() -> None:
+    with pytest.raises(UsageError, match="--header grpc-timeout is set by gRPC or HTTP/2 itself"):
+        Target(address=ADDRESS, headers=(("grpc-timeout", "1S"),))
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [

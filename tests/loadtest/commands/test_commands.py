@@ -30,6 +30,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
 
 ATTACK = ["attack", "localhost:1"]
 AT_5 = [*ATTACK, "--rate", "5"]
+SEARCH = ["attack", "localhost:1", "--rate", "5", "--count", "1"]
 ONE_CALL = [*AT_5, "--count", "1", "--call", "GetServerInfo"]
 UNIQUE = [*AT_5, "--count", "5", "--unique", "--queries", "{tmp}/q.txt"]
 
@@ -158,6 +159,9 @@ def test_a_regression_beyond_noise_exits_with_99(
         ([*ONE_CALL, "--assert", "Search.p99<5ms"], "no call is named Search; the calls are chaja.v1.InfoService/"),
         ([*ONE_CALL, "--data", '{"a": "{{nope}}"}'], "there is nothing for the placeholder {{nope}}"),
         ([*ONE_CALL, "--data", "@{tmp}/none.json"], "none.json cannot be read"),
+        ([*SEARCH, "--data-file", "{tmp}/payloads.jsonl"], "payloads.jsonl, row 2: the payload does not fit"),
+        ([*SEARCH, "--queries", "{tmp}/rows.jsonl", "--data", '{"limit": "{{n}}"}'], "rows.jsonl, row 2: there is"),
+        ([*SEARCH, "--queries", "{tmp}/rows.jsonl", "--data", '{"a": "{{query}}"}'], "error: the payload does not"),
         ([*AT_5, "--mix", "{tmp}/broken.jsonl"], "broken.jsonl:2: not JSON"),
         ([*AT_5, "--mix", "{tmp}/mix.json"], "expected an object with call"),
         ([*AT_5, "--mix", "{tmp}/twins.json"], "have the same name"),
@@ -194,6 +198,8 @@ def test_errors_are_one_line(
     (tmp_path / "broken.jsonl").write_text('{"id": "a"}\n{"id": \n')
     (tmp_path / "folder").mkdir()
     (tmp_path / "q.txt").write_text("a query\n")
+    (tmp_path / "rows.jsonl").write_text('{"query": "a", "n": 1}\n{"query": "b"}\n')
+    (tmp_path / "payloads.jsonl").write_text('{"query": "a"}\n{"query": "b", "limit": "x"}\n')
     (tmp_path / "mix.json").write_text('[{"call": "GetServerInfo", "weight": 1' + "0" * 400 + "}]")
     (tmp_path / "twins.json").write_text('[{"call": "Search", "name": "a"}, {"call": "Encode", "name": "a"}]')
     (tmp_path / "badly.json").write_text('[{"call": "Search", "name": "a.b"}]')

@@ -123,6 +123,21 @@ async def test_a_payload_that_does_not_fit_the_message_is_a_usage_error(template
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("template", "reason"),
+    [
+        ({"nope": 1}, "chaja.v1.SearchRequest has no field nope; it has query, limit, languageCode, "),
+        ({"limit": "many"}, "limit: 'many' is no whole number"),
+        ({"query": 5}, "query: expected a text"),
+        ({"filter": {"nope": 1}}, "filter: chaja.v1.Filter has no field nope; it has "),
+    ],
+)
+async def test_the_reason_why_a_payload_does_not_fit_is_plain(template: dict[str, Any], reason: str) -> None:
+    with pytest.raises(UsageError) as error:
+        rendered(await chaja_method("Search"), template, COAT)
+    assert str(error.value).startswith(f"the payload does not fit chaja.v1.SearchRequest: {reason}")
+
+
 async def test_a_missing_required_field_is_a_usage_error(protos: Path) -> None:
     method = await find_method("M", target=NOWHERE, proto=protos / "required.proto")
     assert rendered(method, {"query": "{{query}}", "amount": 1}, COAT) == [{"query": "coat", "amount": 1}]
