@@ -14,7 +14,7 @@ _SEPARATOR = re.compile(r",(?=(?:unix|unix-abstract|dns|ipv4|ipv6):|\[?[^/,]*:\d
 
 
 def split_addresses(text: str) -> list[str]:
-    """Returns the addresses of a list with commas; after `ipv4:` and `ipv6:`, the next ones may lack the word."""
+    """Returns the addresses of a list with commas. After `ipv4:` or `ipv6:`, further addresses may omit the scheme."""
     addresses, scheme = [], ""
     for part in _SEPARATOR.split(text):
         own = re.match(r"(unix|unix-abstract|dns|ipv4|ipv6):", part)
@@ -34,7 +34,7 @@ def grpc_uri(address: str) -> str:
     if scheme in ("unix", "unix-abstract"):
         path = rest.removeprefix("//") if scheme == "unix" else rest
         if not path:
-            raise UsageError(f"{address!r} is no address; write {FORMS}")
+            raise UsageError(f"{address!r} is not an address; write {FORMS}")
         return f"{scheme}:{urllib.parse.quote(path)}"
     if scheme in ("ipv4", "ipv6"):
         host, port = _host_and_port(rest, address)
@@ -91,5 +91,5 @@ def _host_and_port(text: str, address: str) -> tuple[str, str]:
         or not (port.isascii() and port.isdigit())
         or not 0 < int(port) <= _LARGEST_PORT
     ):
-        raise UsageError(f"{address!r} is no address; write {FORMS}")
+        raise UsageError(f"{address!r} is not an address; write {FORMS}")
     return host, port

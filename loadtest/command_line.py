@@ -29,7 +29,7 @@ def run_command() -> int:
     nowhere = Path(os.devnull)
     sys.stdout, sys.stderr = sys.stdout or nowhere.open("w"), sys.stderr or nowhere.open("w")  # After `>&-`.
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # A path may have bytes that are no text.
+        sys.stdout.reconfigure(errors="backslashreplace")  # A path may have bytes that are not text.
     for number in (signal.SIGTERM, signal.SIGHUP):  # They keep partial results, as Ctrl-C does.
         if signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores SIGHUP.
             signal.signal(number, signal.default_int_handler)

@@ -44,7 +44,7 @@ class Call:
         if self.queries_per_call < 1:
             raise UsageError(f"a call needs at least 1 query (--queries-per-call), not {self.queries_per_call}")
         if self.name and not CALL_NAME.fullmatch(self.name):
-            raise UsageError(f"{self.name!r} is no name of a call (--mix): letters, digits, - and _ only")
+            raise UsageError(f"{self.name!r} is not a name of a call (--mix): letters, digits, - and _ only")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -91,7 +91,7 @@ class Progress:
 
 
 class TerminalProgress:
-    """Shows the progress in one line that is overwritten; prints nothing if the stream is no terminal."""
+    """Shows the progress in one line that is overwritten; prints nothing if the stream is not a terminal."""
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream

@@ -42,7 +42,7 @@ def header(name: str, value: str) -> tuple[str, str | bytes]:
     if name in RESERVED_HEADERS or name.startswith("grpc-"):
         raise UsageError(f"--header {name} is set by gRPC or HTTP/2 itself")
     if not HEADER_NAME.fullmatch(name):
-        raise UsageError(f"--header {name!r} is no name of a header: letters, digits, - _ . only")
+        raise UsageError(f"--header {name!r} is not a name of a header: letters, digits, - _ . only")
     if name.endswith("-bin"):
         try:
             return name, base64.b64decode(value + "=" * (-len(value) % 4), validate=True)

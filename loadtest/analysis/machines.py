@@ -52,12 +52,12 @@ class Machine:
 
     @property
     def apart_seconds(self) -> float:
-        """The most that its common time can have differed from the coordinator's."""
+        """The largest possible difference between its time and the coordinator's."""
         return self.clock_bound_seconds + abs(self.drift_seconds or 0.0) + self.drift_bound_seconds
 
     @property
     def is_apart(self) -> bool:
-        """Whether that is more than the time after which a send counts as late."""
+        """Whether `apart_seconds` is more than the time after which a send counts as late."""
         return self.apart_seconds > self.late_seconds
 
 

@@ -82,14 +82,14 @@ def parse_objective(text: str) -> Objective:
     """Returns the objective that a text such as `p99<50ms` states.
 
     Raises:
-        UsageError: The text is no objective; the message lists the figures.
+        UsageError: The text is not an objective; the message lists the figures.
     """
     match = _GRAMMAR.fullmatch(text)
     of_call = _OF_CALL.fullmatch(text)
     if of_call is not None and (match is None or of_call["call"] not in DISTRIBUTIONS):
         return _of_call(text, of_call["call"].strip(), parse_objective(of_call["rest"]))
     if match is None:
-        raise UsageError(f"{text!r} is no objective; write for example p99<50ms or errors<0.1%")
+        raise UsageError(f"{text!r} is not an objective; write, for example, p99<50ms or errors<0.1%")
     prefix, name, comparison, number, unit = match.groups(default="")
     prefix = prefix.removesuffix(".")
     figure = FIGURES.get(name) if not prefix else None
@@ -127,7 +127,7 @@ def _of_call(text: str, call: str, objective: Objective) -> Objective:
     if objective.name in OF_ALL_CALLS:
         raise UsageError(f"{text!r}: {objective.name} exists for all calls together, not for one")
     if objective.call:
-        raise UsageError(f"{text!r} is no objective; write for example {call}.p99<50ms")
+        raise UsageError(f"{text!r} is not an objective; write, for example, {call}.p99<50ms")
     figure = objective.figure
     return replace(
         objective, text=text, call=call, is_latency=False, figure=lambda summary: figure(summary.of_call(call))

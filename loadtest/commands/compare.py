@@ -73,4 +73,4 @@ def _share(text: str) -> float:
             raise ValueError
         return share
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no percentage; write for example 5%") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a percentage; write, for example, 5%") from None

@@ -23,7 +23,7 @@ def duration(text: str) -> float:
     if re.fullmatch(_NUMBER, text):
         return float(text)
     if not text or _PART.sub("", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no duration; write for example 20s, 500ms or 1m30s")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a duration; write, for example, 20s, 500ms or 1m30s")
     return math.fsum(float(number) * UNIT_SECONDS[unit] for number, unit in _PART.findall(text))
 
 
@@ -133,4 +133,4 @@ def command_line(arguments: list[str]) -> str:
         shown.append(SECRET if hide else f"{flag}={SECRET}" if secret and equals else argument)
         hide = secret and not equals
     line = f"{PROGRAM} {shlex.join(shown)}"
-    return line.encode(errors="replace").decode()  # A path may have bytes that are no text.
+    return line.encode(errors="replace").decode()  # A path may have bytes that are not text.

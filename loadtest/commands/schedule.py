@@ -102,7 +102,7 @@ def _profile(options: argparse.Namespace) -> Schedule:
         except argparse.ArgumentTypeError:
             seconds = None
         if found is None or seconds is None:
-            raise UsageError(f"--profile: {text!r} is no rate and duration; write for example 100:30s or 10-100:1m")
+            raise UsageError(f"--profile: {text!r} is not a rate and a duration; write, for example, 100:30s or 10-100:1m")
         parts.append((float(found[1]), float(found[2] or found[1]), seconds))
     poisson = options.schedule == "poisson"
     return profile(parts, warm_up_seconds=options.warm_up, poisson=poisson, seed=options.seed)

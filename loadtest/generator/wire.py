@@ -26,7 +26,7 @@ def encode_plan(plan: Plan) -> bytes:
             "the queries or the payload have a whole number beyond 64 bits: write it as a string"
         ) from None
     except UnicodeEncodeError:
-        raise UsageError("the queries or the payload have half of a surrogate pair, which is no character") from None
+        raise UsageError("the queries or the payload have half of a surrogate pair, which is not a character") from None
     if len(encoded) > LARGEST_BYTES:
         largest = LARGEST_BYTES // 2**20
         raise UsageError(f"the requests take {len(encoded) / 2**20:,.0f} MiB; generators accept at most {largest} MiB")
@@ -37,7 +37,7 @@ def decode_plan(encoded: bytes) -> Plan:
     """Returns the plan.
 
     Raises:
-        AttackError: The bytes are no plan of this version.
+        AttackError: The bytes are not a plan of this version.
     """
     try:
         return msgspec.msgpack.decode(encoded, type=Plan)

@@ -210,7 +210,7 @@ class RemoteMachine:
         if code == grpc.StatusCode.UNAUTHENTICATED:
             return UsageError(f"worker {self.name} refuses the token: give --worker-token the one of the worker")
         if code == grpc.StatusCode.UNIMPLEMENTED:
-            return AttackError(f"{self.name} is no worker of this version: start `{PROGRAM} worker` there")
+            return AttackError(f"{self.name} is not a worker of this version: start `{PROGRAM} worker` there")
         if code == grpc.StatusCode.RESOURCE_EXHAUSTED:
             return AttackError(f"worker {self.name} is busy: {details}; try again later")
         return AttackError(f"worker {self.name} {'was lost' if self._connected else 'cannot be reached'}: {details}")

@@ -48,7 +48,7 @@ class AnswerChecks:
     """Checks the answers of one method.
 
     Raises:
-        UsageError: An expression is malformed, names no field of the answer, or is no condition.
+        UsageError: An expression is malformed, names no field of the answer, or is not a condition.
     """
 
     def __init__(self, response_class: type[Message], expressions: Sequence[str]) -> None:
@@ -86,7 +86,7 @@ def _compiled(environment: cel.Env, expression: str, descriptor: Descriptor, emp
     written = _in_full(expression, descriptor)
     troubles = _troubles(environment, written)
     if all(COMPARED.fullmatch(trouble) for trouble in troubles):
-        # The negation of a value that is no truth value has one trouble more.
+        # The negation of a value that is not true or false has one trouble more.
         troubles = _troubles(environment, f"!({written})") if troubles else []
         if all(COMPARED.fullmatch(trouble) for trouble in troubles):
             compiled = environment.compile(written, disable_check=bool(troubles))
@@ -95,7 +95,7 @@ def _compiled(environment: cel.Env, expression: str, descriptor: Descriptor, emp
                 kind = compiled.eval(empty).type()
             if kind in (cel.Type.BOOL, cel.Type.ERROR):
                 return compiled
-        reason = "its value is no truth value: compare it with something"
+        reason = "its value is not true or false: compare it with something"
     else:
         reason = next(trouble for trouble in troubles if not COMPARED.fullmatch(trouble))
         if "undeclared reference" in reason:

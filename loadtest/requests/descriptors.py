@@ -91,7 +91,7 @@ def protoset_descriptors(path: Path) -> FileDescriptorSet:
     """Reads a serialized `FileDescriptorSet`, as protoc and buf write it.
 
     Raises:
-        UsageError: The file cannot be read, is no such set, or lacks a file that another one imports.
+        UsageError: The file cannot be read, is not such a set, or lacks a file that another one imports.
     """
     try:
         found = FileDescriptorSet.FromString(path.read_bytes())
@@ -100,7 +100,7 @@ def protoset_descriptors(path: Path) -> FileDescriptorSet:
     except DecodeError:
         found = FileDescriptorSet()
     if not found.file:
-        raise UsageError(f"{path} is no protoset: write it with protoc --include_imports --descriptor_set_out=FILE")
+        raise UsageError(f"{path} is not a protoset: write it with protoc --include_imports --descriptor_set_out=FILE")
     known = {file.name for file in found.file} | WELL_KNOWN.keys()
     for file in found.file:
         if lacking := [name for name in file.dependency if name not in known]:
@@ -110,7 +110,7 @@ def protoset_descriptors(path: Path) -> FileDescriptorSet:
         try:
             pool.FindFileByName(file.name)
         except (KeyError, TypeError) as error:
-            raise UsageError(f"{path} is no valid protoset: {' '.join(str(error).split())}") from None
+            raise UsageError(f"{path} is not a valid protoset: {' '.join(str(error).split())}") from None
     return found
 
 

@@ -88,6 +88,6 @@ def messages_in(message: Message, field: FieldDescriptor) -> Iterator[Message]:
 
 
 def map_value(field: FieldDescriptor) -> FieldDescriptor | None:
-    """Returns the field that describes the values of a map; `None` if the field is no map."""
+    """Returns the field that describes the values of a map; `None` if the field is not a map."""
     entry = field.message_type
     return entry.fields_by_name["value"] if entry is not None and entry.GetOptions().map_entry else None

@@ -16,7 +16,7 @@ from loadtest.target import Target
 
 @dataclass(frozen=True)
 class Method:
-    """The data to call a method; it is pickled for the worker processes.
+    """The data to call a method.
 
     Attributes:
         service: Full name of the service, as in `chaja.v1.SearchService`.

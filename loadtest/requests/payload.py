@@ -132,7 +132,7 @@ def parse_template(text: str, *, where: str) -> Any:
     """Returns the template of a JSON text, or of the file that follows an `@`.
 
     Raises:
-        UsageError: The text is no JSON, or the file cannot be read.
+        UsageError: The text is not JSON, or the file cannot be read.
     """
     if text.startswith("@"):
         where = text.removeprefix("@")

@@ -39,7 +39,7 @@ class Template:
             texts become truth values where it has those.
 
     Attributes:
-        fields: The placeholders that are no functions, but fields of a query.
+        fields: The placeholders that are not functions but fields of a query.
         changes: Whether it has functions, so that requests of one query differ.
 
     Raises:
@@ -93,7 +93,7 @@ class Template:
     def _text(self, text: str, convert: Convert | None) -> Filler:
         if left := BEGINNING.search(PLACEHOLDER.sub("\0", text)):
             shown = left[0].replace("\0", "…")
-            raise UsageError(f"{shown!r} is no placeholder; write {{{{query}}}}, or {{{{'{{{{'}}}} for two braces")
+            raise UsageError(f"{shown!r} is not a placeholder; write {{{{query}}}}, or {{{{'{{{{'}}}} for two braces")
         if whole := PLACEHOLDER.fullmatch(text):
             value = self._placeholder(whole)
             return value if convert is None else lambda queries, draws: _converted(value(queries, draws), convert)

@@ -81,7 +81,7 @@ def read_blocks(file: IO[bytes]) -> Iterator[Block]:
             raise CutShort("it ends in the middle of a block")
         magic, kind, length, checksum = FRAME.unpack(frame)
         if magic != MAGIC or length > LARGEST_BYTES or kind not in Kind.__members__.values():
-            raise CutShort("it contains data that is no block")
+            raise CutShort("it contains data that is not a block")
         payload = file.read(length)
         if len(payload) < length:
             raise CutShort("it ends in the middle of a block")

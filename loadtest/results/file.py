@@ -116,7 +116,7 @@ def read_runs(paths: Sequence[Path]) -> Iterator[tuple[Run, Iterator[Records]]]:
     Read the records before the next run. The run's other attributes are complete only after its records.
 
     Raises:
-        ResultsError: A file cannot be read or is no results file.
+        ResultsError: A file cannot be read or is not a results file.
     """
     for path in paths:
         yield from _runs_of(path)

@@ -37,7 +37,7 @@ def test_a_header_of_grpc_itself_is_refused_for_what_it_is() -> None:
             for name in ("", "x y", "x:y", "이름", "grpc-timeout", "x-bin", "x\n")
         ),
         *(
-            ({"address": each}, "is no address")
+            ({"address": each}, "is not an address")
             for each in (
                 "",
                 "host",

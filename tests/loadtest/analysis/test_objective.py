@@ -59,9 +59,9 @@ def test_objectives_are_checked_against_a_summary(summary: Summary, text: str, v
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("p99", "is no objective"),
-        ("p99<", "is no objective"),
-        ("p99=5ms", "is no objective"),
+        ("p99", "is not an objective"),
+        ("p99<", "is not an objective"),
+        ("p99=5ms", "is not an objective"),
         ("p99<50", "a latency needs a unit"),
         ("p99<50%", "a latency needs a unit"),
         ("p101<5ms", "there is no figure p101"),

@@ -113,7 +113,7 @@ def test_a_regression_beyond_noise_exits_with_99(
             "--rate: '10k' is no number; see",
         ),
         (["attack", "localhost:1", "--count", "1.5"], "--count: '1.5' is no whole number"),
-        (["attack", "localhost:1", "--duration", "1m30"], "'1m30' is no duration; write for example"),
+        (["attack", "localhost:1", "--duration", "1m30"], "'1m30' is not a duration; write, for example,"),
         (
             ["attack", "localhost:1", "--max-inflight", "5"],
             "--max-inflight (did you mean --max-in-flight?)",
@@ -143,8 +143,8 @@ def test_a_regression_beyond_noise_exits_with_99(
         ([*AT_5, "--data-file", "{tmp}/broken.jsonl"], "broken.jsonl:2: not JSON"),
         ([*AT_5, "--schedule", "ramp"], "a ramp needs --rate-to and --duration"),
         ([*ATTACK, "--schedule", "replay"], "a replay needs --timestamps"),
-        ([*ATTACK, "--profile", "100"], "'100' is no rate and duration; write for example 100:30s"),
-        ([*ATTACK, "--profile", "1:5s,"], "'' is no rate and duration"),
+        ([*ATTACK, "--profile", "100"], "'100' is not a rate and a duration; write, for example, 100:30s"),
+        ([*ATTACK, "--profile", "1:5s,"], "'' is not a rate and a duration"),
         ([*ATTACK, "--profile", "0:5s,0-0:5s"], "a profile (--profile) needs a rate above 0"),
         ([*ATTACK, "--profile", "5:0s"], "above 0"),
         ([*ATTACK, "--profile", "5:5s", "--rate", "5"], "remove --rate, --rate-to and --duration"),
@@ -152,7 +152,7 @@ def test_a_regression_beyond_noise_exits_with_99(
         ([*ATTACK, "--profile", "5:5s", "--in-flight", "5"], "remove --schedule, --rate-to and"),
         ([*ATTACK, "--profile", "5:5s", "--schedule", "step"], "a profile replaces --schedule step"),
         ([*ONE_CALL, "--check", "nope > 1"], "--check 'nope > 1': undeclared reference to 'nope'; the answer has"),
-        ([*ONE_CALL, "--check", "size(server_version)"], "its value is no truth value"),
+        ([*ONE_CALL, "--check", "size(server_version)"], "its value is not true or false"),
         ([*ONE_CALL, "--assert", "failed_checks<1%"], "'failed_checks<1%' needs --check"),
         ([*ONE_CALL, "--assert", "failed_parts<1%"], "'failed_parts<1%' needs answers with a field for errors"),
         (["attack", "localhost:1", "--rate", "5", "--mix", "{tmp}/stage.json"], "'search' is a figure of objectives"),
@@ -165,7 +165,7 @@ def test_a_regression_beyond_noise_exits_with_99(
         ([*AT_5, "--mix", "{tmp}/broken.jsonl"], "broken.jsonl:2: not JSON"),
         ([*AT_5, "--mix", "{tmp}/mix.json"], "expected an object with call"),
         ([*AT_5, "--mix", "{tmp}/twins.json"], "have the same name"),
-        ([*AT_5, "--mix", "{tmp}/badly.json"], "is no name of a call"),
+        ([*AT_5, "--mix", "{tmp}/badly.json"], "is not a name of a call"),
         ([*AT_5, "--duration", "0s", "--call", "GetServerInfo"], "above 0"),
         *(
             ([*ATTACK, "--rate", rate, "--duration", "1s"], f"requests a second, not {shown}")
@@ -279,7 +279,7 @@ def test_durations_are_read_in_every_unit(text: str, seconds: float) -> None:
 
 @pytest.mark.parametrize("text", ["", "s", "1x", "1m30", "-1s", "1 s", "1ms2", ".5s"])
 def test_other_texts_are_no_durations(text: str) -> None:
-    with pytest.raises(argparse.ArgumentTypeError, match="is no duration; write for example"):
+    with pytest.raises(argparse.ArgumentTypeError, match="is not a duration; write, for example,"):
         duration(text)
 
 

@@ -54,9 +54,9 @@ def test_a_port_in_use_is_not_shared() -> None:
 @pytest.mark.parametrize(
     ("flags", "says"),
     [
-        (["--workers", ""], "'' is no address"),
-        (["--workers", "a:1,"], "'' is no address"),
-        (["--workers", "a"], "--workers: 'a' is no address; write HOST:PORT"),
+        (["--workers", ""], "'' is not an address"),
+        (["--workers", "a:1,"], "'' is not an address"),
+        (["--workers", "a"], "--workers: 'a' is not an address; write HOST:PORT"),
         (["--workers", "a:1, a:1"], "--workers names a:1 twice"),
         (["--workers", "a:1", "--worker-cert", "c.pem"], "--workers: a client certificate"),
         (["--workers", "a:1", "--worker-ca", "missing.pem"], "missing.pem cannot be read"),

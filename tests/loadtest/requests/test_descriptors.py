@@ -104,7 +104,7 @@ def test_a_protoset_without_its_imports_is_rejected(protos: Path, tmp_path: Path
 def test_a_file_that_is_no_protoset_is_rejected(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "shop.protoset"
     file.write_bytes(content)
-    with pytest.raises(UsageError, match=r"is no protoset: write it with protoc --include_imports"):
+    with pytest.raises(UsageError, match=r"is not a protoset: write it with protoc --include_imports"):
         protoset_descriptors(file)
     with pytest.raises(UsageError, match="cannot be read"):
         protoset_descriptors(tmp_path / "none")

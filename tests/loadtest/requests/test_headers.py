@@ -35,7 +35,7 @@ def test_a_binary_header_takes_base64() -> None:
         ("x-tenant", "{{tenant}}", "the header x-tenant (--header, --token) has characters other than printable ASCII"),
         ("x-secret", "{{secret}}", "the header x-secret (--header, --token) has characters other than printable ASCII"),
         ("x-bin", "{{uuid}}", "the value of the header x-bin (--header) is not base64"),
-        ("x y", "{{uuid}}", "is no name of a header"),
+        ("x y", "{{uuid}}", "is not a name of a header"),
         ("te", "{{uuid}}", "is set by gRPC or HTTP/2 itself"),
         ("x", "{{nope}}", "there is nothing for the placeholder {{nope}}"),
     ],

@@ -92,12 +92,14 @@ def test_the_error_of_an_unknown_placeholder_lists_fields_and_functions() -> Non
 
 @pytest.mark.parametrize("template", ["{{query", "{{query}", "a {{", "{{{query", "{{'a}}", "{{a{b}}"])
 def test_two_braces_that_begin_no_placeholder_are_named(template: str) -> None:
-    with pytest.raises(UsageError, match=r"is no placeholder; write \{\{query\}\}, or \{\{'\{\{'\}\} for two braces"):
+    with pytest.raises(
+        UsageError, match=r"is not a placeholder; write \{\{query\}\}, or \{\{'\{\{'\}\} for two braces"
+    ):
         fill({"a": [template]})
 
 
 def test_a_placeholder_within_two_braces_is_left_out_of_the_error() -> None:
-    with pytest.raises(UsageError, match=re.escape("'{{…}}' is no placeholder")):
+    with pytest.raises(UsageError, match=re.escape("'{{…}}' is not a placeholder")):
         fill("{{{{query}}}}")
 
 
