@@ -10,11 +10,11 @@ from loadtest.errors import UsageError
 from loadtest.requests.method import Method
 from loadtest.requests.queries import Query
 from loadtest.requests.sampling import Order
+from loadtest.results.record import MOST_CALLS, MOST_PROCESSES
 from loadtest.schedule import Schedule
 from loadtest.target import Target
 
 CALL_NAME = re.compile(r"[\w-]+")
-MAX_PROCESSES = MAX_CALLS = 256  # A record stores the number of the process, and that of the call, in one byte.
 MOST_IN_FLIGHT = 1_000_000
 
 
@@ -113,8 +113,8 @@ class Plan:
         names = [call.name for call in self.calls if call.name]
         if len(set(names)) < len(names):
             raise UsageError("two calls of a mix have the same name: give each another one")
-        if len(self.calls) > MAX_CALLS:
-            raise UsageError(f"a mix has at most {MAX_CALLS} calls, not {len(self.calls)}")
+        if len(self.calls) > MOST_CALLS:
+            raise UsageError(f"a mix has at most {MOST_CALLS} calls, not {len(self.calls)}")
         if (self.schedule is None) == (self.in_flight < 1):
             raise UsageError("an attack needs either a rate (--rate, open loop) or calls (--in-flight, closed loop)")
         self._check_draws()
@@ -166,8 +166,8 @@ class Plan:
     def _check_processes(self) -> None:
         if self.max_in_flight < self.processes:
             raise UsageError("each process needs at least one call in flight: raise --max-in-flight")
-        if not 1 <= self.processes <= MAX_PROCESSES:
-            raise UsageError(f"--processes must be from 1 to {MAX_PROCESSES}, not {self.processes}")
+        if not 1 <= self.processes <= MOST_PROCESSES:
+            raise UsageError(f"--processes must be from 1 to {MOST_PROCESSES}, not {self.processes}")
         if self.in_flight > MOST_IN_FLIGHT:
             raise UsageError(f"a closed loop has at most {MOST_IN_FLIGHT:,} calls (--in-flight), not {self.in_flight}")
         if self.schedule is None and self.in_flight < self.processes:

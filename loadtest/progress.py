@@ -69,7 +69,7 @@ class Progress:
 
     def note(self, vitals: dict[str, Any]) -> None:
         """Updates the counts from a worker's vitals."""
-        self._vitals[int(vitals["worker"])] = vitals
+        self._vitals[int(vitals["process"])] = vitals
 
     def line(self) -> str:
         """Returns the progress in one line."""

@@ -15,7 +15,7 @@ HEADER_NAME = re.compile(r"[0-9a-z_.-]+")
 RESERVED_HEADERS = ("connection", "content-type", "te", "transfer-encoding", "upgrade", "user-agent")
 HEADER_VALUE = re.compile(r"[ -~]*")
 COMPRESSIONS = {"gzip": grpc.Compression.Gzip, "deflate": grpc.Compression.Deflate}
-MAX_CONNECTIONS = 256
+MOST_CONNECTIONS = 256
 """Connections per process: the usual limit of open files is 1,024."""
 
 Metadata = tuple[tuple[str, str | bytes], ...]
@@ -93,10 +93,10 @@ class Target:
         if self.compression and self.compression not in COMPRESSIONS:
             raise UsageError(f"--compression is one of {', '.join(COMPRESSIONS)}, not {self.compression!r}")
         connections = self.connections * len(self.uris)
-        if not 1 <= connections <= MAX_CONNECTIONS:
+        if not 1 <= connections <= MOST_CONNECTIONS:
             each = f" to each of {len(self.uris)} addresses" if len(self.uris) > 1 else ""
             raise UsageError(
-                f"--connections must be from 1 to {MAX_CONNECTIONS // len(self.uris)}{each}, not {self.connections}"
+                f"--connections must be from 1 to {MOST_CONNECTIONS // len(self.uris)}{each}, not {self.connections}"
             )
         self.metadata()
 

@@ -112,7 +112,7 @@ def measure_memory(requests: int) -> None:
         for read, blocks in read_runs([out]):
             for _ in blocks:
                 pass
-            memory = [each["memory_bytes"] for each in read.vitals if each["worker"] == 0]
+            memory = [each["memory_bytes"] for each in read.vitals if each["process"] == 0]
     for share in (0.1, 0.25, 0.5, 0.75, 1.0):
         print(f"  after {share:4.0%}: {memory[int((len(memory) - 1) * share)] / 2**20:6.1f} MiB per process")
     print(

@@ -7,8 +7,7 @@ import numpy as np
 
 from loadtest.analysis.saturation import Generator, judge
 from loadtest.results.file import Records, Run
-
-MOST_PROCESSES = 256
+from loadtest.results.record import MOST_PROCESSES
 
 
 class ProcessCounts:
@@ -22,8 +21,8 @@ class ProcessCounts:
     def add(self, records: Records) -> None:
         """Counts records."""
         late = records["sent_ns"] - records["planned_ns"] > self._late_ns
-        self.sent += np.bincount(records["worker"], minlength=MOST_PROCESSES)
-        self.late += np.bincount(records["worker"][late], minlength=MOST_PROCESSES)
+        self.sent += np.bincount(records["process"], minlength=MOST_PROCESSES)
+        self.late += np.bincount(records["process"][late], minlength=MOST_PROCESSES)
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ def machines_of(run: Run, counts: ProcessCounts, *, between_seconds: tuple[float
     for worker in run.header.get("workers", ()):
         numbers = set(worker["processes"])
         sent, late = (int(each[worker["processes"]].sum()) for each in (counts.sent, counts.late))
-        vitals = [report for report in run.vitals if report["worker"] in numbers]
+        vitals = [report for report in run.vitals if report["process"] in numbers]
         drift = drifts.get(worker["address"])
         machines.append(
             Machine(

@@ -90,7 +90,7 @@ def judge(
         began = report["seconds"] - report["elapsed_seconds"]
         if began < -ROUNDING_SECONDS or not first <= (began + report["seconds"]) / 2 < last:
             continue
-        of_worker = sums.setdefault((str(report.get("run", "")), int(report["worker"])), Counter())
+        of_worker = sums.setdefault((str(report.get("run", "")), int(report["process"])), Counter())
         of_worker.update(
             {name: report[f"{name}_seconds"] for name in ("elapsed", "loop_cpu", "loop_waited", "process_cpu")}
         )

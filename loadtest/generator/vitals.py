@@ -44,7 +44,7 @@ class Vitals:
         self._outlet.json(
             Kind.VITALS,
             {
-                "worker": self._sender.worker,
+                "process": self._sender.worker,
                 "seconds": round((now_ns() - self._start_ns) / 1e9, 3),
                 "elapsed_seconds": round(now.wall - before.wall, 4),
                 "in_flight": self._sender.in_flight,

@@ -102,7 +102,7 @@ async def _attack(plan: Plan, sender: Sender, outlet: Outlet, *, start_ns: int) 
     for each in (driving, watching, sender.failure):
         if each.done() and not each.cancelled():
             each.result()  # Raises the error that ended the loop early.
-    outlet.json(Kind.END, {"worker": sender.worker, "unanswered": unanswered})
+    outlet.json(Kind.END, {"process": sender.worker, "unanswered": unanswered})
 
 
 def _when_input_ends(event: asyncio.Event) -> None:

@@ -35,7 +35,7 @@ def vitals_over_time(runs: Sequence[Run]) -> go.Figure:
     for number, run in enumerate(runs, start=1):
         for report in run.vitals:
             if report["seconds"] >= report["elapsed_seconds"] > 0:
-                name = f"process {report['worker']}" if len(runs) == 1 else f"run {number}, process {report['worker']}"
+                name = (f"run {number}, " if len(runs) > 1 else "") + f"process {report['process']}"
                 processes.setdefault(name, []).append(report)
     busiest = sorted(processes, key=lambda name: -sum(report["loop_cpu_seconds"] for report in processes[name]))
     for name, colour in zip(sorted(busiest[:MOST_PROCESSES], key=list(processes).index), COLOURS, strict=False):

@@ -19,7 +19,7 @@ from loadtest.programs import PROGRAM
 from loadtest.results.blocks import MAGIC, CutShort, Kind, read_blocks, seek_header, write_block, write_json
 from loadtest.results.record import DTYPE
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 STANDARD_INPUT = Path("-")
 Records = NDArray[np.void]
 

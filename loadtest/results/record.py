@@ -6,6 +6,9 @@ import numpy as np
 
 from loadtest.stages import STAGES
 
+MOST_PROCESSES = MOST_CALLS = 256
+"""A record has the number of a process, and that of a call of the mix, in one byte each."""
+
 COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("planned_ns", "i8", "planned time in nanoseconds from the start; below 0 in the warm-up"),
     ("sent_ns", "i8", "time when the connection got the request"),
@@ -17,7 +20,7 @@ COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("response_messages", "u4", "response messages"),
     ("response_bytes", "u4", "serialized response messages"),
     ("call", "u1", "number of the call in the mix"),
-    ("worker", "u1", "number of the process that sent it"),
+    ("process", "u1", "number of the process that sent it"),
     ("code", "u1", "number of the gRPC code; 17: sent, and not answered when the run ended"),
     ("same", "i1", "whether the answer equals the reference answer: 1 yes, 0 no, -1 not compared"),
     ("parts", "u2", "parts of an OK answer that can carry an error; at most 65,535"),

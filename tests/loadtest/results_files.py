@@ -61,7 +61,7 @@ def records(packed: Iterable[bytes]) -> Records:
 def vitals(**changes: Any) -> dict[str, Any]:
     """Returns a healthy worker's report on the second half of its first second."""
     report = {
-        "worker": 0,
+        "process": 0,
         "seconds": 1.0,
         "elapsed_seconds": 0.5,
         "in_flight": 1,

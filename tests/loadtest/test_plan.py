@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from loadtest.errors import UsageError
-from loadtest.plan import MAX_PROCESSES, Call, Plan
+from loadtest.plan import Call, Plan
 from loadtest.requests.method import Method
 from loadtest.requests.queries import Query
+from loadtest.results.record import MOST_PROCESSES
 from loadtest.schedule import constant, ramp
 from loadtest.target import Target
 
@@ -47,7 +48,7 @@ def make(method: Method, **changes: Any) -> Plan:
         ({"late_seconds": math.inf}, "late"),
         ({"max_in_flight": 3, "processes": 4}, "each process needs"),
         ({"processes": 0}, "from 1 to"),
-        ({"processes": MAX_PROCESSES + 1}, "from 1 to"),
+        ({"processes": MOST_PROCESSES + 1}, "from 1 to"),
         ({"schedule": None, "in_flight": 1, "processes": 2}, "closed loop"),
         ({"zipf_exponent": math.nan}, "Zipf"),
         ({"zipf_exponent": -1.0}, "Zipf"),

@@ -37,7 +37,7 @@ def test_outcomes_are_counted_without_the_warm_up(method: Method) -> None:
 def test_the_last_report_of_each_worker_counts(method: Method) -> None:
     progress = make(method)
     for worker, dropped, in_flight in ((0, 1, 9), (1, 10, 3), (0, 2, 5)):
-        progress.note(vitals(worker=worker, dropped=dropped, in_flight=in_flight))
+        progress.note(vitals(process=worker, dropped=dropped, in_flight=in_flight))
     assert (progress.dropped, progress.in_flight) == (12, 8)
 
 

@@ -25,9 +25,9 @@ def summary_of(
     path: Path, *, workers: Sequence[dict[str, Any]] = WORKERS, clocks: Sequence[dict[str, Any]] = CLOCKS
 ) -> Summary:
     sent = records(record(number / 100, late=0.01 if number == 2 else 0.0) for number in range(30)).copy()
-    sent["worker"] = np.arange(30) % 3
+    sent["process"] = np.arange(30) % 3
     packed = [each.tobytes() for each in sent]
-    reports = [vitals(worker=number, loop_cpu_seconds=(number + 1) / 10) for number in range(3)]
+    reports = [vitals(process=number, loop_cpu_seconds=(number + 1) / 10) for number in range(3)]
     end = {"partial": "", "clocks": list(clocks)}
     return summarize([write_run(path, packed, reports=reports, workers=workers, end=end)])
 

@@ -47,7 +47,7 @@ def test_more_than_one_late_send_in_a_hundred_saturates(late: int, saturated: bo
 
 @pytest.mark.parametrize(("share", "saturated"), [(BUSY_SHARE - 0.01, False), (BUSY_SHARE + 0.01, True)])
 def test_a_busy_event_loop_saturates(share: float, saturated: bool) -> None:
-    generator = judge([*many(4, worker=1), *many(4, loop_cpu_seconds=share / 2)], sent=1000, late=0)
+    generator = judge([*many(4, process=1), *many(4, loop_cpu_seconds=share / 2)], sent=1000, late=0)
     assert generator.processes == 2
     assert generator.busiest_share == pytest.approx(share)
     assert generator.saturated == saturated

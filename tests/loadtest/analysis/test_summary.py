@@ -36,7 +36,7 @@ def test_counts_rates_and_latencies_match_the_records(path: Path) -> None:
     reports = [
         vitals(seconds=5.0, dropped=2),
         vitals(seconds=10.0, dropped=20, dropped_at=[[50, 18]]),
-        vitals(worker=1, seconds=9.0, dropped=5),
+        vitals(process=1, seconds=9.0, dropped=5),
     ]
     summary = summarize([write_run(path, packed, reports=reports)], within_seconds=0.2)
     total = summary.total

@@ -83,7 +83,7 @@ def _calls_in_flight(path: Path) -> int:
         for run, blocks in read_runs([path]):
             for _ in blocks:
                 pass
-            in_flight = {report["worker"]: report["in_flight"] for report in run.vitals}
+            in_flight = {report["process"]: report["in_flight"] for report in run.vitals}
     return sum(in_flight.values())
 
 

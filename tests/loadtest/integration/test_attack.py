@@ -51,7 +51,7 @@ def test_processes_share_a_schedule_without_gap_or_overlap(quick_server: str, tm
     plan = make_plan(quick_server, schedule=constant(300, seconds=1), seconds=1, processes=3)
     records = run_attack(tmp_path / "results.bin", plan)
     assert sorted(records["number"].tolist()) == list(range(300))
-    assert sorted(set(records["worker"].tolist())) == [0, 1, 2]
+    assert sorted(set(records["process"].tolist())) == [0, 1, 2]
 
 
 @pytest.mark.parametrize("loop", ["open", "closed"])

@@ -29,7 +29,7 @@ from tests.loadtest.integration.attacks import (
 from tests.loadtest.integration.worker_processes import Worker, two_workers, worker
 from tests.loadtest.pretend_server import pretend_server
 
-SAME = ("planned_ns", "number", "query", "request_bytes", "response_bytes", "call", "worker", "code", "same")
+SAME = ("planned_ns", "number", "query", "request_bytes", "response_bytes", "call", "process", "code", "same")
 """The columns that do not depend on how quick a machine is."""
 
 
@@ -98,7 +98,7 @@ def test_a_closed_loop_shares_its_calls_and_its_count(
     )
     assert run.returncode in SUCCESSFUL, run.stdout + run.stderr
     assert len(records_of(out)) == 301
-    assert sorted(set(records_of(out)["worker"].tolist())) == [0, 1, 2, 3]
+    assert sorted(set(records_of(out)["process"].tolist())) == [0, 1, 2, 3]
     shown = json.loads(run_command("report", str(out), "--format", "json").stdout)
     assert [machine["processes"] for machine in shown["machines"]] == [2, 2]
     assert [each["processes"] for each in shown["runs"][0]["workers"]] == [[0, 1], [2, 3]]
@@ -130,8 +130,8 @@ def test_a_killed_worker_leaves_a_partial_run_and_no_load(server: str, tmp_path:
         assert "its results until then are kept" in stdout
         assert stdout.count("PARTIAL") == 1
         records = records_of(out)
-        assert (records["worker"] == 0).sum() == 120  # Those of the other machine are whole.
-        assert 0 < (records["worker"] == 1).sum() < 120
+        assert (records["process"] == 0).sum() == 120  # Those of the other machine are whole.
+        assert 0 < (records["process"] == 1).sum() < 120
         assert_gone(child)
 
 
@@ -147,8 +147,8 @@ def test_a_worker_that_hangs_is_given_up(server: str, tmp_path: Path) -> None:
         assert process.returncode == ExitCode.FAILED, stdout
         assert f"PARTIAL: worker {other.address} was silent for 10 seconds; its results until then are kept" in stdout
         records = records_of(out)
-        assert (records["worker"] == 0).sum() == 200
-        assert 0 < (records["worker"] == 1).sum() < 200
+        assert (records["process"] == 0).sum() == 200
+        assert 0 < (records["process"] == 1).sum() < 200
 
 
 def test_an_interrupt_ends_the_load_of_all_machines(

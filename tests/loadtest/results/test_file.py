@@ -106,7 +106,7 @@ def test_a_flipped_byte_is_detected_anywhere(tmp_path: Path) -> None:
 
 
 def test_two_concatenated_files_are_two_runs(tmp_path: Path) -> None:
-    one = write_run(tmp_path / "one.bin", some_records(150), started=1.0, reports=[vitals(worker=1)])
+    one = write_run(tmp_path / "one.bin", some_records(150), started=1.0, reports=[vitals(process=1)])
     two = write_run(tmp_path / "two.bin", some_records(5), started=2.0, end={"partial": "interrupted"})
     both = tmp_path / "both.bin"
     both.write_bytes(one.read_bytes() + two.read_bytes())
