@@ -23,7 +23,7 @@ class Parser(argparse.ArgumentParser):
         message = message.removeprefix("argument ")
         if wrong := _NO_NUMBER.search(message):
             kind = "whole number" if wrong["kind"] == "int" else "number"
-            message = f"{message[: wrong.start()]}{wrong['value']} is no {kind}"
+            message = f"{message[: wrong.start()]}{wrong['value']} is not a {kind}"
         raise UsageError(f"{message}; see {self.prog} --help")
 
     # The command's parser has to refuse what it does not know: the parser above it would name its own help.

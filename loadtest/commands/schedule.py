@@ -14,6 +14,17 @@ SCHEDULES = ("constant", "poisson", "ramp", "step", "replay")
 _PART = re.compile(r"\s*(\d+(?:\.\d+)?)(?:-(\d+(?:\.\d+)?))?:([\d.]+[a-z][\d.a-z]*)\s*")
 
 
+def profile_parts(text: str) -> list[tuple[float, float, float]]:
+    """Returns the parts of a profile such as `10-100:30s,100:2m`: a first rate, a last rate and seconds of each."""
+    parts = []
+    for part in text.split(","):
+        found = _PART.fullmatch(part)
+        if found is None:
+            raise argparse.ArgumentTypeError(f"{part!r} is not a rate with a duration; write, for example, 10-100:1m")
+        parts.append((float(found[1]), float(found[2] or found[1]), duration(found[3])))
+    return parts
+
+
 def add_schedule_options(parser: argparse.ArgumentParser) -> None:
     """Adds the flags of the load."""
     add = parser.add_argument_group("the load").add_argument
@@ -23,7 +34,7 @@ def add_schedule_options(parser: argparse.ArgumentParser) -> None:
     add("--rate-to", type=float, metavar="R", help="rate at the end of a ramp or of the last step")
     add("--steps", type=int, default=5, metavar="N", help="steps of --schedule step (default: 5)")
     parts = "rates and their durations: '10-100:30s,100:2m,100-10:30s' climbs, holds and falls; replaces --rate"
-    add("--profile", metavar="LIST", help=parts)
+    add("--profile", type=profile_parts, metavar="LIST", help=parts)
     times = "times of a replay: one per line, or rows with `timestamp` (default: the --queries file)"
     add("--timestamps", type=Path, metavar="FILE", help=times)
     add("--replay-speed", type=float, default=1.0, metavar="X", help="speed of a replay; 1 is as recorded (default: 1)")
@@ -94,15 +105,5 @@ def _profile(options: argparse.Namespace) -> Schedule:
         raise UsageError("a profile has its rates and durations: remove --rate, --rate-to and --duration")
     if options.schedule not in ("constant", "poisson"):
         raise UsageError(f"a profile replaces --schedule {options.schedule}: remove one of them")
-    parts = []
-    for text in options.profile.split(","):
-        found = _PART.fullmatch(text)
-        try:
-            seconds = duration(found[3]) if found else None
-        except argparse.ArgumentTypeError:
-            seconds = None
-        if found is None or seconds is None:
-            raise UsageError(f"--profile: {text!r} is not a rate and a duration; write, for example, 100:30s or 10-100:1m")
-        parts.append((float(found[1]), float(found[2] or found[1]), seconds))
     poisson = options.schedule == "poisson"
-    return profile(parts, warm_up_seconds=options.warm_up, poisson=poisson, seed=options.seed)
+    return profile(options.profile, warm_up_seconds=options.warm_up, poisson=poisson, seed=options.seed)

@@ -35,7 +35,7 @@ from loadtest.errors import UsageError
 
 SHOWN_ERRORS = 3
 _LOGGED = re.compile(r"[IWEF]\d{4} |WARNING: |.*: warning: ")
-"""Lines of protoc that are no errors: those of its log, which have a severity and a date, and warnings."""
+"""Lines of protoc that are not errors: those of its log, which have a severity and a date, and warnings."""
 
 MODULES = (any_pb2, descriptor_pb2, duration_pb2, empty_pb2, field_mask_pb2, struct_pb2, timestamp_pb2, wrappers_pb2)
 WELL_KNOWN: dict[str, FileDescriptor] = {module.DESCRIPTOR.name: module.DESCRIPTOR for module in MODULES}
@@ -74,7 +74,7 @@ def proto_descriptors(path: Path, *, import_paths: Iterable[Path] = ()) -> FileD
 def _refusal(path: Path, said: str) -> str:
     """Returns why protoc rejects a file, in one line: its first errors, without its warnings."""
     if _is_protoset(path):
-        return f"{path} is no .proto file but a protoset: give it with --protoset"
+        return f"{path} is not a .proto file but a protoset: give it with --protoset"
     errors = [" ".join(line.split()) for line in said.splitlines() if line.strip() and not _LOGGED.match(line)]
     more = f" (and {len(errors) - SHOWN_ERRORS} more errors)" if len(errors) > SHOWN_ERRORS else ""
     return f"{path} is not a valid .proto file: {' '.join(errors[:SHOWN_ERRORS])}{more}"

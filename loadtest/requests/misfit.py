@@ -11,7 +11,7 @@ _NO_FIELD = re.compile(
 )
 _OTHERS = (
     (re.compile(r"Failed to parse (\S+) field: "), r"\1: "),
-    (re.compile(r"invalid literal for int\(\) with base 10: (\S*)$"), r"\1 is no whole number"),
+    (re.compile(r"invalid literal for int\(\) with base 10: (\S*)$"), r"\1 is not a whole number"),
     (re.compile(r"expected string or bytes-like object, got '\w+'$"), "expected a text"),
 )
 

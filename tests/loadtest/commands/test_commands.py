@@ -110,9 +110,9 @@ def test_a_regression_beyond_noise_exits_with_99(
         (["attck"], "invalid choice: 'attck'"),
         (
             ["attack", "localhost:1", "--rate", "10k"],
-            "--rate: '10k' is no number; see",
+            "--rate: '10k' is not a number; see",
         ),
-        (["attack", "localhost:1", "--count", "1.5"], "--count: '1.5' is no whole number"),
+        (["attack", "localhost:1", "--count", "1.5"], "--count: '1.5' is not a whole number"),
         (["attack", "localhost:1", "--duration", "1m30"], "'1m30' is not a duration; write, for example,"),
         (
             ["attack", "localhost:1", "--max-inflight", "5"],
@@ -143,8 +143,8 @@ def test_a_regression_beyond_noise_exits_with_99(
         ([*AT_5, "--data-file", "{tmp}/broken.jsonl"], "broken.jsonl:2: not JSON"),
         ([*AT_5, "--schedule", "ramp"], "a ramp needs --rate-to and --duration"),
         ([*ATTACK, "--schedule", "replay"], "a replay needs --timestamps"),
-        ([*ATTACK, "--profile", "100"], "'100' is not a rate and a duration; write, for example, 100:30s"),
-        ([*ATTACK, "--profile", "1:5s,"], "'' is not a rate and a duration"),
+        ([*ATTACK, "--profile", "100"], "'100' is not a rate with a duration; write, for example, 10-100:1m"),
+        ([*ATTACK, "--profile", "1:5s,"], "'' is not a rate with a duration"),
         ([*ATTACK, "--profile", "0:5s,0-0:5s"], "a profile (--profile) needs a rate above 0"),
         ([*ATTACK, "--profile", "5:0s"], "above 0"),
         ([*ATTACK, "--profile", "5:5s", "--rate", "5"], "remove --rate, --rate-to and --duration"),

@@ -127,7 +127,7 @@ async def test_a_payload_that_does_not_fit_the_message_is_a_usage_error(template
     ("template", "reason"),
     [
         ({"nope": 1}, "chaja.v1.SearchRequest has no field nope; it has query, limit, languageCode, "),
-        ({"limit": "many"}, "limit: 'many' is no whole number"),
+        ({"limit": "many"}, "limit: 'many' is not a whole number"),
         ({"query": 5}, "query: expected a text"),
         ({"filter": {"nope": 1}}, "filter: chaja.v1.Filter has no field nope; it has "),
     ],
