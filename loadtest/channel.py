@@ -6,6 +6,7 @@ from typing import Self
 
 from loadtest import unverified
 from loadtest.addresses import shown
+from loadtest.connection_failure import reason_and_advice
 from loadtest.core import Core, CoreMethod, Form
 from loadtest.errors import AttackError
 from loadtest.target import COMPRESSIONS, Target
@@ -74,7 +75,8 @@ class Channel:
         while not await asyncio.to_thread(self._core.ready, wait_seconds=PROBE_SECONDS):
             if time.monotonic() > until:
                 reason = (await self.method("/")([b""], timeout_seconds=REASON_SECONDS)).message
-                within = f"no connection within {CONNECT_SECONDS:g} seconds ({reason})"
+                why = reason_and_advice(reason, tls=self._target.uses_tls)
+                within = f"no connection within {CONNECT_SECONDS:g} seconds {why}"
                 raise AttackError(f"{shown(self._uri)} does not answer: {within}")
 
     def method(self, path: str, form: Form = UNARY) -> CoreMethod:

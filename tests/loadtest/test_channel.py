@@ -17,6 +17,7 @@ import loadtest.channel
 import loadtest.core
 from loadtest.channel import Channel
 from loadtest.codes import CODES
+from loadtest.connection_failure import reason_and_advice
 from loadtest.core import Form
 from loadtest.errors import AttackError
 from loadtest.target import Target
@@ -165,10 +166,23 @@ async def test_mutual_tls_checks_client_and_server(tmp_path: Path, monkeypatch: 
         known = replace(stranger, certificate_file=client.certificate, key_file=client.key)
         async with Channel(replace(known, authority="localhost")) as channel:
             assert await ask(channel, "echo", b"x") == ("OK", "", [b"x"])
-        for refused in (stranger, replace(known, authority="another.example")):
+        other_name = replace(known, authority="another.example")
+        for refused, says in ((stranger, "does not answer"), (other_name, "with --authority NAME$")):
             async with Channel(refused) as channel:
-                with pytest.raises(AttackError, match="does not answer"):
+                with pytest.raises(AttackError, match=says):
                     await channel.connected()
+
+
+async def test_tls_to_a_server_without_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loadtest.channel, "CONNECT_SECONDS", 0.5)
+    async with serving(Service()) as (target, _), Channel(replace(target, tls=True)) as channel:
+        with pytest.raises(AttackError, match=r"the server does not speak TLS: remove the flags for it$"):
+            await channel.connected()
+
+
+def test_the_reason_of_a_failed_connection_is_short() -> None:
+    refused = "failed to connect to all addresses; last error: UNKNOWN: ipv6:%5B::1%5D:5: Connection refused"
+    assert reason_and_advice(refused, tls=False) == "(ipv6:[::1]:5: Connection refused)"
 
 
 async def test_metadata_is_sent() -> None:
@@ -227,9 +241,10 @@ async def test_a_certificate_without_an_authority_or_the_right_name_is_trusted_o
         async with serving(Service(), credentials=credentials) as (target, _):
             async with Channel(replace(target, insecure_skip_verify=True)) as channel:
                 assert await ask(channel, "echo", b"x") == ("OK", "", [b"x"])
-            async with Channel(replace(target, tls=True)) as channel:
-                with pytest.raises(AttackError, match="does not answer"):
-                    await channel.connected()
+            for tls, advice in ((True, "with --ca FILE, or any"), (False, "add --tls or --ca FILE$")):
+                async with Channel(replace(target, tls=tls)) as channel:
+                    with pytest.raises(AttackError, match=f"does not answer: .*{advice}"):
+                        await channel.connected()
     expired = authority.signed("expired", days=-1)
     credentials = grpc.ssl_server_credentials([(expired.key.read_bytes(), expired.certificate.read_bytes())])
     async with serving(Service(), credentials=credentials) as (target, _):
