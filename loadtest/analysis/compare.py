@@ -1,30 +1,20 @@
 """Compares two runs: does B differ from A by more than noise?
 
-Each side is one run or several repeats. Blocks of its seconds are resampled with replacement (bootstrap; Efron 1979).
-With three or more repeats, the repeats are resampled too, because runs differ more than the seconds of one run. A
-difference is beyond noise when the middle 95 % of the resampled ratios do not contain 1.
+Each side is one run or several repeats, which are resampled. A difference is beyond noise when the middle 95 % of the
+resampled ratios do not contain 1.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from loadtest.analysis import bins
 from loadtest.analysis.likeness import differences
-from loadtest.analysis.summary import Summary, summarize
+from loadtest.analysis.resampling import FIGURES, LEAST_REPEATS, Floats, Side
+from loadtest.analysis.summary import Summary
 from loadtest.analysis.timeline import Timeline
-from loadtest.codes import OK
 from loadtest.errors import ResultsError
-from loadtest.stages import STAGES
-
-RESAMPLES = 1000
-LEAST_REPEATS = 3
-"""With fewer repeats, the spread between runs is unknown."""
 
 LEAST_SECONDS = 5
 LEAST = 1e-12
@@ -32,7 +22,6 @@ LEAST = 1e-12
 
 MOST_CACHED_APART = 0.1
 CONFIDENCE = 0.95
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -114,16 +103,14 @@ class Comparison:
         )
 
 
-def compare(a: Sequence[Path], b: Sequence[Path], *, seed: int = 0) -> Comparison:
-    """Compares two sides, each a list of results files with one repeat each; `seed` seeds the resampling.
+def compare(a: Sequence[Summary], b: Sequence[Summary], *, seed: int = 0) -> Comparison:
+    """Compares two sides, each a list of summaries of one repeat; `seed` seeds the resampling.
 
     Raises:
-        ResultsError: A file cannot be read, or a run is shorter than five seconds.
+        ResultsError: A run is shorter than five seconds.
     """
     random = np.random.default_rng(seed)
-    summaries = [[summarize([path]) for path in paths] for paths in (a, b)]
-    everything = [summary for side in summaries for summary in side]
-    sides = [_Side([_whole_seconds(summary) for summary in side]) for side in summaries]
+    sides = [Side([_whole_seconds(summary) for summary in side]) for side in (a, b)]
     figures = [(side.figures(side.once()), side.figures(side.resampled(random))) for side in sides]
     rows = []
     for name, unit in FIGURES:
@@ -132,94 +119,8 @@ def compare(a: Sequence[Path], b: Sequence[Path], *, seed: int = 0) -> Compariso
             continue  # A side lacks this figure, or both are 0.
         rows.append(_row(name, unit, (float(a_once[0]), a_many), (float(b_once[0]), b_many), sides))
     return Comparison(
-        rows, _notes(everything), (sides[0].repeats, sides[1].repeats), (sides[0].seconds, sides[1].seconds)
+        rows, _notes([*a, *b]), (sides[0].repeats, sides[1].repeats), (sides[0].seconds, sides[1].seconds)
     )
-
-
-PERCENTS = [50.0, 90.0, 99.0]
-FIGURES: list[tuple[str, str]] = [
-    ("achieved rate", "/s"),
-    ("errors", "%"),
-    ("failed checks", "%"),
-    *((f"latency p{percent:g}", "ms") for percent in PERCENTS),
-    *((f"service p{percent:g}", "ms") for percent in PERCENTS),
-    *((f"{stage}, mean", "ms") for stage in STAGES),
-]
-
-
-class _Side:
-    """The seconds of all repeats of one side."""
-
-    def __init__(self, timelines: list[tuple[Timeline, int]]) -> None:
-        def joined(column: Callable[[Timeline], NDArray[Any]]) -> NDArray[Any]:
-            return np.concatenate([column(timeline)[:length] for timeline, length in timelines])
-
-        self.repeats = len(timelines)
-        self._run_of = np.repeat(np.arange(self.repeats), [length for _, length in timelines])
-        self.seconds = len(self._run_of)
-        self._planned = joined(lambda timeline: timeline.planned + timeline.dropped)
-        self._answered = joined(lambda timeline: timeline.answered)
-        # Neighbouring seconds are correlated, so blocks are drawn instead of single seconds (Künsch 1989).
-        self._block_of = np.concatenate([np.arange(length) // _block_seconds(length) for _, length in timelines])
-        self._ok = joined(lambda timeline: timeline.codes[:, OK])
-        self._latency = joined(lambda timeline: timeline.latency).astype(np.float32)
-        self._service = joined(lambda timeline: timeline.service).astype(np.float32)
-        self._stage_sums = joined(lambda timeline: timeline.stage_sums)
-        self._staged = joined(lambda timeline: timeline.staged)
-        self._checked = joined(lambda timeline: timeline.checked)
-        self._failed_checks = joined(lambda timeline: timeline.failed_checks)
-
-    @property
-    def spread(self) -> float:
-        """Factor by which a bootstrap over few repeats underestimates the spread; 1 if only seconds are drawn."""
-        return math.sqrt(self.repeats / (self.repeats - 1)) if self.repeats >= LEAST_REPEATS else 1.0
-
-    def once(self) -> Floats:
-        """Returns the weights of the original sample."""
-        return np.ones((1, self.seconds))
-
-    def resampled(self, random: np.random.Generator) -> Floats:
-        """Returns how often each second is drawn, `[RESAMPLES, seconds]`."""
-        weights = np.zeros((RESAMPLES, self.seconds))
-        drawn = np.ones((RESAMPLES, self.repeats), dtype=np.int64)
-        if self.repeats >= LEAST_REPEATS:
-            drawn = random.multinomial(self.repeats, np.full(self.repeats, 1 / self.repeats), RESAMPLES)
-        for run in range(self.repeats):
-            columns = np.flatnonzero(self._run_of == run)
-            blocks = int(self._block_of[columns].max()) + 1
-            of_blocks = random.multinomial(drawn[:, run] * blocks, np.full(blocks, 1 / blocks))
-            weights[:, columns] = of_blocks[:, self._block_of[columns]]
-        return weights
-
-    def figures(self, weights: Floats) -> dict[str, Floats]:
-        """Returns the values of each figure, one for each row of weights."""
-        planned = weights @ self._planned
-        found: dict[str, Floats] = {
-            "achieved rate": weights @ self._answered / weights.sum(axis=1),
-            "errors": 1 - (weights @ self._ok) / np.maximum(planned, 1),
-            "failed checks": _ratio(weights @ self._failed_checks, weights @ self._checked),
-        }
-        for name, counts in (("latency", self._latency), ("service", self._service)):
-            used = np.flatnonzero(counts.any(axis=0))
-            binned = np.zeros((len(weights), bins.COUNT), dtype=np.float32)
-            binned[:, used] = weights.astype(np.float32) @ counts[:, used]
-            for percent, values in zip(PERCENTS, bins.percentiles(binned, PERCENTS).T, strict=True):
-                found[f"{name} p{percent:g}"] = values
-        staged = weights @ self._staged
-        sums = weights @ self._stage_sums
-        for column, stage in enumerate(STAGES):
-            found[f"{stage}, mean"] = _ratio(sums[:, column], staged)
-        return found
-
-
-def _ratio(sums: Floats, counts: Floats) -> Floats:
-    """Returns sums by their counts; NaN where nothing was counted."""
-    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
-
-
-def _block_seconds(seconds: int) -> int:
-    """Returns the length of a block in seconds."""
-    return max(1, math.isqrt(seconds) // 2)
 
 
 def _notes(summaries: list[Summary]) -> list[str]:
@@ -252,7 +153,7 @@ def _whole_seconds(summary: Summary) -> tuple[Timeline, int]:
     return timeline, whole
 
 
-def _row(name: str, unit: str, a: tuple[float, Floats], b: tuple[float, Floats], sides: list[Any]) -> Row:
+def _row(name: str, unit: str, a: tuple[float, Floats], b: tuple[float, Floats], sides: list[Side]) -> Row:
     """Returns a figure's row from its value and its resampled values on both sides."""
     tail = (1 - CONFIDENCE) / 2 * 100
     better = name == "achieved rate"

@@ -7,7 +7,9 @@ import math
 import sys
 from pathlib import Path
 
-from loadtest.analysis.compare import LEAST_REPEATS, Row, compare
+from loadtest.analysis.compare import Row, compare
+from loadtest.analysis.resampling import LEAST_REPEATS
+from loadtest.analysis.summary import summarize
 from loadtest.commands.folders import results_files
 from loadtest.errors import ExitCode, UsageError
 from loadtest.programs import PROGRAM
@@ -40,7 +42,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(options: argparse.Namespace) -> ExitCode:
     """Runs the command."""
-    comparison = compare(results_files(options.a), results_files(options.b))
+    comparison = compare(*([summarize([path]) for path in results_files(side)] for side in (options.a, options.b)))
     limit = options.max_regression
     worse = [row for row in comparison.rows if row.name in JUDGED and limit is not None and row.worse_by() > limit]
     judged = "" if limit is None or not comparison.conclusive else _judgement(worse, limit)

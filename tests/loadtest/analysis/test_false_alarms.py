@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from loadtest.analysis import bins
-from loadtest.analysis import compare as comparison
-from loadtest.analysis.summary import summarize
+from loadtest.analysis import bins, resampling
+from loadtest.analysis.compare import compare
+from loadtest.analysis.summary import Summary, summarize
 from loadtest.results.record import DTYPE
 from loadtest.stages import STAGES
 from tests.loadtest.results_files import write_run
@@ -38,32 +38,28 @@ def write_equal_run(path: Path, random: np.random.Generator) -> Path:
 
 
 @pytest.fixture
-def equal_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """Results files of equal runs; the fixture also makes comparisons fast."""
+def equal_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Summary]:
+    """Equal runs; the fixture also makes comparisons fast."""
     # Latencies of microseconds need few bins; without this, most time goes into the bins of milliseconds and more.
     monkeypatch.setattr(bins, "COUNT", 700)
-    monkeypatch.setattr(comparison, "RESAMPLES", RESAMPLES)
+    monkeypatch.setattr(resampling, "RESAMPLES", RESAMPLES)
     random = np.random.default_rng(1)
-    paths = [write_equal_run(tmp_path / f"{number}.bin", random) for number in range(RUNS)]
-    # Many comparisons draw the same run, so it is read once.
-    summaries = {path: summarize([path]) for path in paths}
-    monkeypatch.setattr(comparison, "summarize", lambda paths: summaries[paths[0]])
-    return paths
+    return [summarize([write_equal_run(tmp_path / f"{number}.bin", random)]) for number in range(RUNS)]
 
 
-def alarms(runs: list[Path], repeats: int) -> float:
+def alarms(runs: list[Summary], repeats: int) -> float:
     """Returns the share of rows beyond noise, over comparisons of random sides of equal runs."""
     random = np.random.default_rng(repeats)
     beyond = []
     for seed in range(COMPARISONS):
         drawn = [runs[number] for number in random.permutation(RUNS)[: 2 * repeats]]
-        compared = comparison.compare(drawn[:repeats], drawn[repeats:], seed=seed)
+        compared = compare(drawn[:repeats], drawn[repeats:], seed=seed)
         beyond += [row.beyond_noise for row in compared.rows if row.name in NOISY]
     assert len(beyond) == COMPARISONS * len(NOISY)
     return float(np.mean(beyond))
 
 
-def test_equal_sides_are_rarely_called_different(equal_runs: list[Path]) -> None:
+def test_equal_sides_are_rarely_called_different(equal_runs: list[Summary]) -> None:
     shares = {repeats: alarms(equal_runs, repeats) for repeats in (3, 5)}
     for repeats, share in shares.items():
         print(f"\n{repeats} repeats a side: {share:.1%} of the rows of equal sides are called different", end="")

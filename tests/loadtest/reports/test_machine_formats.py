@@ -133,7 +133,7 @@ def test_a_comparison_as_json_has_every_figure(tmp_path: Path) -> None:
     for level in (0.010, 0.015):
         packed = [record(number / 50, level + number % 7 / 1000) for number in range(500)]
         sides.append([write_run(tmp_path / f"{level}-{repeat}.bin", packed) for repeat in range(3)])
-    comparison = compare(*sides)
+    comparison = compare(*([summarize([path]) for path in side] for side in sides))
     worse = [row for row in comparison.rows if row.worse]
     made = json.loads(comparison_json(comparison, paths=("a", "b"), max_regression=0.05, regressions=worse))
     assert "latency p99" in made["regressions"]
