@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
+from loadtest.requests.conversion import written
 from loadtest.requests.placeholders import Draws
 from loadtest.requests.queries import Query
-from loadtest.requests.template import Template, written
+from loadtest.requests.template import Template
 from loadtest.target import Metadata, header
 
 STREAM = 1

@@ -9,7 +9,6 @@ value is inserted as text. In a call of several queries, a list of one element w
 query.
 """
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -17,17 +16,15 @@ from typing import Any
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from loadtest.errors import UsageError
+from loadtest.requests.conversion import Convert, as_text, converted, converter_of, message_converter, written
 from loadtest.requests.placeholders import FUNCTIONS, Draws, function_of
 from loadtest.requests.queries import Query
 
 PLACEHOLDER = re.compile(r"""\{\{\s*(?:(["'])(?P<literal>.*?)\1|(?P<named>[^{}"']*?))\s*\}\}""", re.DOTALL)
 ANY = "google.protobuf.Any"
-TRUTHS = {"true": True, "1": True, "false": False, "0": False}
-BASE64 = re.compile("[A-Za-z0-9+/_-]*={0,2}")
 BEGINNING = re.compile(r"\{\{.{0,40}", re.DOTALL)
 
 Filler = Callable[[Sequence[Query], Draws], Any]
-Convert = Callable[[Any], Any]
 
 
 class Template:
@@ -50,7 +47,7 @@ class Template:
         self.fields: set[str] = set()
         self.changes = False
         try:
-            self._filler = self._compiled(value, _message_converter(descriptor), descriptor)
+            self._filler = self._compiled(value, message_converter(descriptor), descriptor)
         except RecursionError:
             raise UsageError("the payload is nested too deeply") from None
 
@@ -78,7 +75,7 @@ class Template:
         for name, each in value.items():
             field = _field(descriptor, name)
             message = field.message_type if field is not None else None
-            members.append((self._text(name, _as_text), self._compiled(each, _converter(field), message)))
+            members.append((self._text(name, as_text), self._compiled(each, converter_of(field), message)))
         return lambda queries, draws: {name(queries, draws): each(queries, draws) for name, each in members}
 
     def _list(self, values: list[Any], convert: Convert | None, descriptor: Descriptor | None) -> Filler:
@@ -96,7 +93,7 @@ class Template:
             raise UsageError(f"{shown!r} is not a placeholder; write {{{{query}}}}, or {{{{'{{{{'}}}} for two braces")
         if whole := PLACEHOLDER.fullmatch(text):
             value = self._placeholder(whole)
-            return value if convert is None else lambda queries, draws: _converted(value(queries, draws), convert)
+            return value if convert is None else lambda queries, draws: converted(value(queries, draws), convert)
         parts: list[Filler] = []
         end = 0
         for found in PLACEHOLDER.finditer(text):
@@ -154,56 +151,6 @@ def _field(descriptor: Descriptor | None, name: str) -> FieldDescriptor | None:
     if descriptor.GetOptions().map_entry:
         return descriptor.fields_by_name["value"]
     return descriptor.fields_by_name.get(name) or descriptor.fields_by_camelcase_name.get(name)
-
-
-def _converter(field: FieldDescriptor | None) -> Convert | None:
-    """Returns the function that makes a value fit a field; `None` if every value stays."""
-    if field is None:
-        return None
-    if field.message_type is not None and field.message_type.GetOptions().map_entry:
-        return None
-    if field.type == FieldDescriptor.TYPE_STRING:
-        return _as_text
-    if field.type == FieldDescriptor.TYPE_BOOL:
-        return _as_truth
-    if field.type == FieldDescriptor.TYPE_BYTES:
-        return _as_base64
-    return _message_converter(field.message_type)
-
-
-def _message_converter(descriptor: Descriptor | None) -> Convert | None:
-    name = descriptor.full_name if descriptor is not None else ""
-    return {
-        "google.protobuf.StringValue": _as_text,
-        "google.protobuf.BoolValue": _as_truth,
-        "google.protobuf.BytesValue": _as_base64,
-    }.get(name)
-
-
-def _converted(value: Any, convert: Convert) -> Any:
-    return [convert(each) for each in value] if isinstance(value, list) else convert(value)
-
-
-def _as_text(value: Any) -> Any:
-    """Returns a number or truth value as text; other values stay."""
-    return written(value) if isinstance(value, int | float) else value
-
-
-def _as_truth(value: Any) -> Any:
-    """Returns the truth value that a text stands for, such as a cell of a CSV file; other values stay."""
-    return TRUTHS.get(value.lower(), value) if isinstance(value, str) else value
-
-
-def _as_base64(value: Any) -> Any:
-    """Returns the value; protobuf would skip the characters of a text that are not base64."""
-    if value is not None and not (isinstance(value, str) and BASE64.fullmatch(value)):
-        raise UsageError(f"a field of bytes takes base64, not {str(value)[:40]!r}")
-    return value
-
-
-def written(value: Any) -> str:
-    """Returns a value within a longer text: a text as it is, others as in JSON."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _packed(any_message: Descriptor, type_url: str) -> Descriptor | None:
