@@ -8,12 +8,10 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from numpy.typing import NDArray
 
 from loadtest.analysis import bins
 from loadtest.analysis.calls import CallSummary
@@ -21,6 +19,7 @@ from loadtest.analysis.latency import Latencies
 from loadtest.analysis.summary import Summary
 from loadtest.analysis.timeline import Timeline
 from loadtest.codes import OK, OUTCOMES, REFUSED
+from loadtest.reports.groups import Groups
 from loadtest.reports.style import (
     BLUE,
     COLOURS,
@@ -41,9 +40,6 @@ from loadtest.reports.style import (
 )
 from loadtest.stages import STAGES
 
-MOST_POINTS = 600
-"""A line of more points looks the same and makes the page larger."""
-
 HISTOGRAM_STEPS = 100
 CUT_OFF = 2
 """Upper end of the chart of stages, relative to the 95th percentile of its seconds."""
@@ -56,7 +52,7 @@ BEYOND_SERVER = "network + client"
 def latency_over_time(timeline: Timeline) -> go.Figure:
     """Draws percentiles of each second's successes in ms, by planned second."""
     chart = figure(x=SECONDS, y=LATENCY, log_y=True)
-    groups = _Groups.planned(timeline)
+    groups = Groups.planned(timeline)
     planned = bins.percentiles(groups.sums(timeline.latency), [50, 99, 99.9]) * 1e3
     service = bins.percentiles(groups.sums(timeline.service), [50, 99]) * 1e3
     for column, (percent, colour) in enumerate(((50, BLUE), (99, ORANGE), (99.9, RED))):
@@ -102,7 +98,7 @@ def latency_histogram(timeline: Timeline) -> go.Figure:
 def throughput_over_time(timeline: Timeline) -> go.Figure:
     """Draws requests a second: those planned for each second and sent, and those answered OK in that second."""
     chart = figure(x=SECONDS, y="requests a second")
-    planned, ended = _Groups.planned(timeline), _Groups.ended(timeline)
+    planned, ended = Groups.planned(timeline), Groups.ended(timeline)
     planned.steps(chart, planned.rates(timeline.planned + timeline.dropped), "planned", GREY, dash="dash")
     ended.steps(chart, ended.rates(timeline.answered), "answered OK", GREEN)
     return chart
@@ -111,7 +107,7 @@ def throughput_over_time(timeline: Timeline) -> go.Figure:
 def outcomes_over_time(timeline: Timeline) -> go.Figure:
     """Draws requests a second, stacked by gRPC code, by planned second."""
     chart = figure(x=SECONDS, y="requests a second")
-    groups = _Groups.planned(timeline)
+    groups = Groups.planned(timeline)
     rates = groups.rates(timeline.codes)
     others = (RED, VIOLET, PINK, OLIVE, TEAL, BLUE)
     seen = [code for code in range(len(OUTCOMES)) if timeline.codes[:, code].any()]
@@ -130,7 +126,7 @@ def stages_over_time(timeline: Timeline) -> go.Figure:
     Rare peaks are cut off, so that one stall does not flatten all other seconds.
     """
     chart = figure(x=SECONDS, y="mean time of a request (ms)")
-    groups = _Groups.planned(timeline)
+    groups = Groups.planned(timeline)
     staged = groups.sums(timeline.staged)
     of_one = 1e3 / np.where(staged > 0, staged, np.nan)
     stages = groups.sums(timeline.stage_sums) * of_one[:, None]
@@ -153,7 +149,7 @@ def compared_latency(summaries: Mapping[str, Summary]) -> go.Figure:
     """Draws the 99th percentile of each second's latencies from the planned time in ms, a line for each run."""
     chart = figure(x=SECONDS, y=f"p99 {LATENCY}", log_y=True)
     for name, summary, colour in _coloured(summaries):
-        groups = _Groups.planned(summary.timeline)
+        groups = Groups.planned(summary.timeline)
         p99 = bins.percentiles(groups.sums(summary.timeline.latency), [99])[:, 0] * 1e3
         groups.steps(chart, p99, name, colour)
     fit_log_y(chart)
@@ -170,67 +166,9 @@ def compared_throughput(summaries: Mapping[str, Summary]) -> go.Figure:
     """Draws the successful answers of each second, a line for each run."""
     chart = figure(x=SECONDS, y="answers OK a second")
     for name, summary, colour in _coloured(summaries):
-        groups = _Groups.ended(summary.timeline)
+        groups = Groups.ended(summary.timeline)
         groups.steps(chart, groups.rates(summary.timeline.answered), name, colour)
     return chart
-
-
-@dataclass(frozen=True)
-class _Groups:
-    """Groups of neighbouring seconds, at most `MOST_POINTS` of them, from the start of a run to its end.
-
-    Attributes:
-        edges: Start of each group, and the end of the last one, in seconds. The last group is from half as long to
-            one and a half times as long as the others, so that no group is a few milliseconds long.
-    """
-
-    edges: NDArray[np.float64]
-
-    @classmethod
-    def planned(cls, timeline: Timeline) -> _Groups:
-        """Returns the groups for counts by the planned second."""
-        return cls._until(timeline.planned_end)
-
-    @classmethod
-    def ended(cls, timeline: Timeline) -> _Groups:
-        """Returns the groups for counts by the second of the end: until the last answer."""
-        return cls._until(max(timeline.planned_end, timeline.last_end))
-
-    @classmethod
-    def _until(cls, end: float) -> _Groups:
-        step = max(1, math.ceil(end / MOST_POINTS))
-        starts = np.arange(max(1, math.floor(end / step + 0.5)), dtype=np.float64) * step
-        return cls(np.append(starts, max(end, starts[-1] + step / 2)))
-
-    @property
-    def starts(self) -> NDArray[np.float64]:
-        """Start of each group in seconds."""
-        return self.edges[:-1]
-
-    @property
-    def widths(self) -> NDArray[np.float64]:
-        """Length of each group in seconds."""
-        return np.diff(self.edges)
-
-    def sums(self, counts: NDArray[Any]) -> NDArray[Any]:
-        """Returns the sum of each group; seconds are the first axis."""
-        first = self.starts.astype(np.int64)
-        missing = max(0, int(first[-1]) + 1 - len(counts))
-        return np.add.reduceat(np.pad(counts, [(0, missing)] + [(0, 0)] * (counts.ndim - 1)), first, axis=0)
-
-    def rates(self, counts: NDArray[Any]) -> NDArray[np.float64]:
-        """Returns counts a second."""
-        return self.sums(counts) / self.widths.reshape(-1, *[1] * (counts.ndim - 1))
-
-    def steps(self, chart: go.Figure, values: NDArray[np.float64], name: str, colour: str, **options: Any) -> None:
-        """Draws a value for each group, as a line that is level from the group's start to its end."""
-        # A step ends where the next one begins, so the last one before a gap, or before the end, needs a point there.
-        ends = ~np.isnan(values) & np.append(np.isnan(values[1:]), True)
-        places = np.flatnonzero(ends) + 1
-        x = np.insert(self.starts, places, self.edges[places])
-        y = np.insert(values.astype(np.float64), places, values[ends])
-        line(chart, x, y, name, colour, mode="lines", line={"shape": "hv"}, **options)
-        fit_time(chart, self.edges[-1])
 
 
 def _percentile_curves(lines: Mapping[str, tuple[Latencies, str, str]]) -> go.Figure:

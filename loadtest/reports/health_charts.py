@@ -10,7 +10,8 @@ from typing import Any
 import plotly.graph_objects as go
 
 from loadtest.analysis.saturation import BUSY_SHARE, LAG_SECONDS
-from loadtest.reports.charts import MOST_POINTS, SECONDS
+from loadtest.reports.charts import SECONDS
+from loadtest.reports.groups import MOST_POINTS
 from loadtest.reports.style import COLOURS, GREY, fit_time, line, panels
 from loadtest.results.file import Run
 

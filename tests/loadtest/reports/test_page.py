@@ -11,6 +11,7 @@ from plotly.offline import get_plotlyjs
 
 from loadtest.analysis.summary import Summary, summarize
 from loadtest.reports import charts, health_charts
+from loadtest.reports.groups import MOST_POINTS
 from loadtest.reports.page import comparison_page, report_page
 from loadtest.reports.style import log_ticks
 from loadtest.reports.title import title_of
@@ -209,7 +210,7 @@ def test_charts_of_long_runs_have_a_limited_number_of_points(tmp_path: Path) -> 
     planned, answered = charts.throughput_over_time(timeline).data
     assert len(planned.x) == len(answered.x) == 501, "a step for each three seconds, and the end of the last"
     assert set(answered.y) == {1.0}, "the rate is 1/s, whatever the number of seconds in a group"
-    assert len(charts.latency_over_time(timeline).data[0].x) <= charts.MOST_POINTS
+    assert len(charts.latency_over_time(timeline).data[0].x) <= MOST_POINTS
 
 
 @pytest.mark.parametrize(("seconds", "last"), [(10.0, 9.0), (5.4, 4.0), (5.6, 5.0)])
@@ -288,7 +289,7 @@ def test_percentile_curve_ends_with_the_longest(tmp_path: Path) -> None:
 def test_peaks_of_a_long_run_are_drawn(tmp_path: Path) -> None:
     lags = [vitals(seconds=number / 2, loop_lag_seconds=0.3 if number == 1234 else 0.001) for number in range(1, 3001)]
     lag, *_ = health_charts.vitals_over_time(summary_of(tmp_path / "r.bin", steady(), reports=lags).runs).data
-    assert len(lag.x) <= charts.MOST_POINTS
+    assert len(lag.x) <= MOST_POINTS
     assert max(lag.y) == pytest.approx(300)
 
 
