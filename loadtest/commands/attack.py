@@ -18,6 +18,7 @@ from loadtest.commands.schedule import add_schedule_options, make_schedule, meas
 from loadtest.errors import EXIT_CODES, ExitCode, UsageError
 from loadtest.progress import TerminalProgress
 from loadtest.reports.text import text_report
+from loadtest.requests.rows import STANDARD_INPUT
 
 EXAMPLES = r"""examples:
   send 50 searches a second for 30 s and print the report:
@@ -61,6 +62,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(options: argparse.Namespace) -> ExitCode:
     """Runs the command."""
     objectives, within = objectives_of(options)
+    if options.out == STANDARD_INPUT:
+        raise UsageError("--out - is no file: the report goes to standard output, and the results need a file")
     if options.out.is_dir():
         raise UsageError(f"--out {options.out} is a directory")
     schedule = make_schedule(options)

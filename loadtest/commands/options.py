@@ -64,8 +64,8 @@ def add_request_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--data",
         metavar="JSON",
-        help="payload, or @FILE that has it; {{query}}, other fields of the query's row and functions such as {{uuid}} "
-        "are replaced (default: the query in the field query, text, queries or texts)",
+        help="payload, or @FILE that has it (@- for standard input); {{query}}, other fields of the query's row and "
+        "functions such as {{uuid}} are replaced (default: the query in the field query, text, queries or texts)",
     )
     whole = "file of whole payloads, one per row: JSONL, a JSON array or CSV; replaces --data and --queries"
     add("--data-file", type=Path, metavar="FILE", help=whole)

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from loadtest.errors import UsageError
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
+STANDARD_INPUT = Path("-")
 JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
 
 
@@ -57,13 +58,14 @@ def lines_of(text: str) -> Iterator[tuple[int, str]]:
 
 
 def text_of(path: Path) -> str:
-    """Returns the text of a file, without a byte order mark.
+    """Returns the text of a file, or for `-` that of standard input, without a byte order mark.
 
     Raises:
         UsageError: The file cannot be read or is not UTF-8; the message names the line.
     """
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        source = Path("/dev/stdin") if path == STANDARD_INPUT else path
+        return source.read_bytes().decode("utf-8-sig")
     except (OSError, ValueError) as error:
         if isinstance(error, UnicodeDecodeError):
             line = error.object[: error.start].count(b"\n") + 1

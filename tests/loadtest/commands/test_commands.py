@@ -64,6 +64,16 @@ def test_a_report_is_read_from_a_pipe(results: Path, source: str, layout: str) -
         assert "p99" in shown
 
 
+@pytest.mark.parametrize(("flag", "said"), [("--data", "@-"), ("--data-file", "-")])
+def test_a_payload_is_read_from_a_pipe(flag: str, said: str) -> None:
+    command = [sys.executable, "-m", "loadtest", *SEARCH, flag, said]
+    environment = {**os.environ, "PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'protos'}"}
+    shown = subprocess.run(
+        command, cwd=REPOSITORY, input=b'{"nope": 1}', env=environment, capture_output=True, check=False
+    ).stderr.decode()
+    assert "chaja.v1.SearchRequest has no field nope" in shown
+
+
 def test_plot_writes_a_page_and_compare_prints_a_table(
     monkeypatch: pytest.MonkeyPatch, results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -159,6 +169,7 @@ def test_a_regression_beyond_noise_exits_with_99(
         ([*ONE_CALL, "--assert", "Search.p99<5ms"], "no call is named Search; the calls are chaja.v1.InfoService/"),
         ([*ONE_CALL, "--data", '{"a": "{{nope}}"}'], "there is nothing for the placeholder {{nope}}"),
         ([*ONE_CALL, "--data", "@{tmp}/none.json"], "none.json cannot be read"),
+        ([*SEARCH, "--out", "-"], "--out - is no file"),
         ([*SEARCH, "--data-file", "{tmp}/payloads.jsonl"], "payloads.jsonl, row 2: the payload does not fit"),
         ([*SEARCH, "--queries", "{tmp}/rows.jsonl", "--data", '{"limit": "{{n}}"}'], "rows.jsonl, row 2: there is"),
         ([*SEARCH, "--queries", "{tmp}/rows.jsonl", "--data", '{"a": "{{query}}"}'], "error: the payload does not"),
