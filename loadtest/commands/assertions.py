@@ -52,7 +52,8 @@ def exit_code(
         return ExitCode.INTERRUPTED if ending.interrupted else ExitCode.FAILED
     met = all(verdict.met for verdict in judge_objectives(objectives, summary))
     late = summary.generator.saturated
-    if not met and not (late and MISSED_WHEN_LATE in tolerated):
+    excused = late and not summary.server_failed and MISSED_WHEN_LATE in tolerated
+    if not met and not excused:
         return ExitCode.ASSERTION
     if not summary.total.ok.count or (objectives and summary.partial):  # A part of a run proves no objective.
         return ExitCode.FAILED

@@ -25,14 +25,15 @@ def junit_report(
         summary: The run.
         verdicts: The verdicts on its assertions.
         late_fails: Whether a saturated generator is a failure; otherwise its test case is skipped.
-        missed_when_late_fails: Whether an assertion that was missed with a saturated generator is a failure.
+        missed_when_late_fails: Whether an assertion that was missed with a saturated generator is a failure, even if
+            the server answered most requests.
     """
     title = title_of(summary.runs)
     suite = ET.Element("testsuite", name=_xml(title), time=f"{summary.seconds:.3f}")
     for each in verdicts:
         case = _case(suite, title, each.objective.text)
         if not each.met:
-            fails = missed_when_late_fails or not summary.generator.saturated
+            fails = missed_when_late_fails or not summary.generator.saturated or summary.server_failed
             _note(case, "failure" if fails else "skipped", f"{each.objective.text} was not met: {each.written}")
     generator = _case(suite, title, "the generator kept to its plan")
     if summary.generator.saturated:

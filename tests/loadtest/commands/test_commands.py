@@ -363,6 +363,20 @@ def test_no_success_is_a_failure_even_if_the_generator_was_late(
     assert run(monkeypatch, "report", path, "--tolerate", "late") == ExitCode.FAILED
 
 
+@pytest.mark.parametrize(("failed", "code"), [(200, ExitCode.OK), (300, ExitCode.ASSERTION)])
+def test_a_late_generator_excuses_no_server_that_fails_most_requests(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, failed: int, code: ExitCode
+) -> None:
+    late = [vitals(seconds=10.0, elapsed_seconds=10.0, loop_waited_seconds=4.0)]
+    packed = [record(number / 50, code="UNAVAILABLE" if number < failed else "OK") for number in range(500)]
+    path = write_run(tmp_path / "late.bin", packed, reports=late)
+    flags = ("--assert", "errors<1%", "--tolerate", "late", "--tolerate", "missed-when-late")
+    assert run(monkeypatch, "report", path, *flags) == code
+    assert run(monkeypatch, "report", path, *flags, "--format", "junit", "--out", tmp_path / "junit.xml") == code
+    kind = "failure" if code else "skipped"
+    assert f'<{kind} message="errors&lt;1% was not met' in (tmp_path / "junit.xml").read_text()
+
+
 def test_the_last_line_says_what_is_wrong(
     monkeypatch: pytest.MonkeyPatch, results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
