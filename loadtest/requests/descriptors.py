@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import cast
 
@@ -101,16 +102,29 @@ def protoset_descriptors(path: Path) -> FileDescriptorSet:
         found = FileDescriptorSet()
     if not found.file:
         raise UsageError(f"{path} is not a protoset: write it with protoc --include_imports --descriptor_set_out=FILE")
+    return checked(found, source=f"{path} is not a valid protoset", advice=": add --include_imports to protoc")
+
+
+def checked(found: FileDescriptorSet, *, source: str, advice: str = "") -> FileDescriptorSet:
+    """Returns the files, if a pool can be built of them and of the well-known types.
+
+    Raises:
+        UsageError: A file is invalid, or its imports are missing; the message begins with `source`.
+    """
     known = {file.name for file in found.file} | WELL_KNOWN.keys()
     for file in found.file:
         if lacking := [name for name in file.dependency if name not in known]:
-            raise UsageError(f"{path} lacks {lacking[0]}, which {file.name} imports: add --include_imports to protoc")
+            raise UsageError(f"{source}: it lacks {lacking[0]}, which {file.name} imports{advice}")
+    try:  # protobuf would recurse without end.
+        TopologicalSorter({file.name: file.dependency for file in found.file}).prepare()
+    except CycleError as error:
+        raise UsageError(f"{source}: its files import each other: {', '.join(error.args[1])}") from None
     pool = pool_of(found)
     for file in found.file:
         try:
             pool.FindFileByName(file.name)
         except (KeyError, TypeError) as error:
-            raise UsageError(f"{path} is not a valid protoset: {' '.join(str(error).split())}") from None
+            raise UsageError(f"{source}: {' '.join(str(error).split())}") from None
     return found
 
 
@@ -125,9 +139,13 @@ def pool_of(descriptors: FileDescriptorSet) -> DescriptorPool:
     A `google.protobuf.Any` may hold a well-known type that the files do not import.
     """
     database = DescriptorDatabase()
+    defined = set()
     for file in descriptors.file:
         database.Add(file)
+        defined |= {f"{file.package}.{message.name}" for message in file.message_type}
     for name in WELL_KNOWN.keys() - {file.name for file in descriptors.file}:
+        if any(message.full_name in defined for message in WELL_KNOWN[name].message_types_by_name.values()):
+            continue  # A copy under another name has them.
         file = FileDescriptorProto()
         WELL_KNOWN[name].CopyToProto(file)
         database.Add(file)

@@ -5,15 +5,18 @@ Source: https://github.com/grpc/grpc/blob/master/doc/server-reflection.md
 """
 
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
+from google.protobuf.message import DecodeError
 from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest, ServerReflectionResponse
 
 from loadtest.channel import Channel
 from loadtest.codes import OK, UNIMPLEMENTED
 from loadtest.core import Form
 from loadtest.errors import AttackError, UsageError
+from loadtest.requests.descriptors import WELL_KNOWN, checked
 from loadtest.target import Target
 
 VERSIONS = ("v1", "v1alpha")
+MALFORMED = "an answer is malformed; give the method's .proto file with --proto"
 TIMEOUT_SECONDS = 10.0
 
 
@@ -27,9 +30,12 @@ async def reflected_descriptors(target: Target, symbol: str) -> FileDescriptorSe
     async with Channel(target) as channel:
         await channel.connected()
         for version in VERSIONS:
-            found = await _ask(channel, version, symbol)
+            try:
+                found = await _ask(channel, version, symbol)
+            except DecodeError:
+                raise AttackError(f"the reflection of {target.address} failed: {MALFORMED}") from None
             if found is not None:
-                return found
+                return checked(found, source=f"the reflection of {target.address} is not valid")
     raise UsageError(
         f"{target.address} has no reflection: give its .proto file with --proto, or a compiled one with --protoset"
     )
@@ -66,5 +72,9 @@ async def _ask(channel: Channel, version: str, symbol: str) -> FileDescriptorSet
         found[file.name] = file
         for name in file.dependency:
             if name not in found:
-                waiting += await files(ServerReflectionRequest(file_by_filename=name))
+                try:
+                    waiting += await files(ServerReflectionRequest(file_by_filename=name))
+                except UsageError:
+                    if name not in WELL_KNOWN:  # Some servers do not describe those.
+                        raise
     return FileDescriptorSet(file=found.values())

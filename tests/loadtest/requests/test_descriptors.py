@@ -96,7 +96,9 @@ def test_a_protoset_holds_what_protoc_compiled(protos: Path, tmp_path: Path) -> 
 def test_a_protoset_without_its_imports_is_rejected(protos: Path, tmp_path: Path) -> None:
     file = tmp_path / "shop.protoset"
     file.write_bytes(FileDescriptorSet(file=proto_descriptors(protos / "shop.proto").file[-1:]).SerializeToString())
-    with pytest.raises(UsageError, match=r"lacks common/item\.proto, which shop\.proto imports: add --include_imports"):
+    with pytest.raises(
+        UsageError, match=r"it lacks common/item\.proto, which shop\.proto imports: add --include_imports"
+    ):
         protoset_descriptors(file)
 
 

@@ -6,7 +6,12 @@ from typing import Any
 
 import grpc
 import pytest
-from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
+from google.protobuf.descriptor_pb2 import (
+    FileDescriptorProto,
+    FileDescriptorSet,
+    MethodDescriptorProto,
+    ServiceDescriptorProto,
+)
 from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_reflection.v1alpha import reflection
 from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest, ServerReflectionResponse
@@ -16,6 +21,10 @@ from loadtest.requests.descriptors import pool_of, proto_descriptors
 from loadtest.requests.method import find_method
 from loadtest.requests.reflection import reflected_descriptors
 from loadtest.target import Target
+
+BROKEN = ServiceDescriptorProto(
+    name="S", method=[MethodDescriptorProto(name="M", input_type=".x.Missing", output_type=".x.Missing")]
+)
 
 
 @asynccontextmanager
@@ -69,6 +78,46 @@ async def test_reflection_gives_a_method_with_its_imports(protos: Path) -> None:
             "common/item.proto",
             "google/protobuf/duration.proto",
         }
+
+
+def answering(answers: Callable[[str], bytes]) -> Any:
+    """Returns the behaviour of a server that answers by the name of the wanted file; empty for that of the symbol."""
+
+    async def answer(
+        requests: AsyncIterator[bytes], context: grpc.aio.ServicerContext[bytes, bytes]
+    ) -> AsyncIterator[bytes]:
+        async for request in requests:
+            yield answers(ServerReflectionRequest.FromString(request).file_by_filename)
+
+    return answer
+
+
+async def test_a_server_need_not_describe_the_well_known_types(protos: Path) -> None:
+    files = {file.name: file for file in proto_descriptors(protos / "shop.proto").file}
+
+    def known(name: str) -> bytes:
+        if name.startswith("google/"):
+            return ServerReflectionResponse(error_response={"error_message": "no"}).SerializeToString()
+        return response_of(files[name or "shop.proto"])
+
+    async with reflecting_by(answering(known)) as target:
+        method = await find_method("shop.v1.Finder/Find", target=target)
+    assert method.request_class(text="coat").IsInitialized()
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "message"),
+    [
+        (b"\xff", AttackError, "an answer is malformed"),
+        (b"\x22\x04\x0a\x02\xff\xff", AttackError, "an answer is malformed"),
+        (response_of(FileDescriptorProto(name="a.proto", dependency=["a.proto"])), UsageError, "is not valid: "),
+        (response_of(FileDescriptorProto(name="a.proto", service=[BROKEN])), UsageError, "is not valid: .*x.Missing"),
+    ],
+)
+async def test_malformed_descriptions_are_refused(answer: bytes, kind: type[Exception], message: str) -> None:
+    async with reflecting_by(answering(lambda name: answer)) as target:
+        with pytest.raises(kind, match=message):
+            await find_method("a.S/M", target=target)
 
 
 async def test_the_error_names_a_symbol_that_the_server_does_not_know(protos: Path) -> None:
