@@ -18,7 +18,7 @@ from loadtest.commands.schedule import add_schedule_options, make_schedule, meas
 from loadtest.errors import EXIT_CODES, ExitCode, UsageError
 from loadtest.progress import TerminalProgress
 from loadtest.reports.text import text_report
-from loadtest.requests.rows import STANDARD_INPUT
+from loadtest.results.file import STANDARD_INPUT
 
 EXAMPLES = r"""examples:
   send 50 searches a second for 30 s and print the report:

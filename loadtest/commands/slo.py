@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 import math
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from loadtest.analysis.objective import parse_objective
@@ -26,6 +26,7 @@ from loadtest.errors import ExitCode, UsageError
 from loadtest.progress import TerminalProgress
 from loadtest.reports.slo import answer_notes, answer_object, trial_line, trials_table
 from loadtest.reports.text import text_table
+from loadtest.results.file import is_results_file
 from loadtest.schedule import HIGHEST_RATE, LOWEST_RATE, constant
 from loadtest.slo import search
 from loadtest.trial import Trial, trial
@@ -87,15 +88,16 @@ def run(options: argparse.Namespace) -> ExitCode:
     warn_about_local_target(plan.target, workers)
     line = command_line(sys.argv[1:])
     progress = TerminalProgress(sys.stderr)
-    numbers = itertools.count(1)
+    files: list[Path] = []
 
     def measure(rate: float) -> Trial:
-        number = next(numbers)
+        number = len(files) + 1
+        files.append(options.out / f"trial-{number:02}-{rate:g}.bin")
         tried = trial(
             plan,
             rate,
             objectives,
-            options.out / f"trial-{number:02}-{rate:g}.bin",
+            files[-1],
             windows=options.windows,
             window_seconds=options.window,
             poisson=options.poisson,
@@ -115,6 +117,7 @@ def run(options: argparse.Namespace) -> ExitCode:
         repeats=options.repeats,
     )
     progress.clear()
+    _remove_others(options.out, files)
     first = "\n".join([answer.line(), *answer_notes(answer)])
     sys.stdout.write(f"{first}\n\n{text_table(trials_table(answer))}\n")
     found = json.dumps(answer_object(answer, objectives), indent=2, ensure_ascii=False) + "\n"
@@ -126,3 +129,10 @@ def run(options: argparse.Namespace) -> ExitCode:
     if answer.highest is None and not (answer.limited and MISSED_WHEN_LATE in options.tolerate):
         return ExitCode.ASSERTION
     return ExitCode.SATURATED if answer.limited and LATE not in options.tolerate else ExitCode.OK
+
+
+def _remove_others(folder: Path, files: Sequence[Path]) -> None:
+    """Deletes the trials of an earlier search, which a report on the folder would mix with these `files`."""
+    for earlier in set(folder.glob("trial-*.bin")) - set(files):
+        if is_results_file(earlier):
+            earlier.unlink()

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from loadtest.errors import UsageError
+from loadtest.results.file import STANDARD_INPUT
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
-STANDARD_INPUT = Path("-")
 JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
 
 

@@ -26,6 +26,7 @@ from tests.loadtest.integration.attacks import (
     wait_for_records,
 )
 from tests.loadtest.pretend_server import pretend_server
+from tests.loadtest.results_files import record, write_run
 
 
 @pytest.mark.parametrize("load", [["--rate", "20"], ["--in-flight", "2"]], ids=["open", "closed"])
@@ -171,6 +172,18 @@ def test_an_interrupted_search_keeps_its_trials(tmp_path: Path) -> None:
     assert (found["highest_rate"], len(found["trials"])) in {(50, 1), (100, 2)}
     met = f"{found['highest_rate']:g} requests a second met the objectives"
     assert stdout.startswith(f"PARTIAL: interrupted before the confirmation; {met}")
+
+
+def test_a_search_deletes_the_trials_of_an_earlier_one_and_nothing_else(tmp_path: Path) -> None:
+    earlier = write_run(tmp_path / "trial-07-800.bin", [record()])
+    others = [write_run(tmp_path / "mine.bin", [record()]), tmp_path / "trial-notes.bin"]
+    others[1].write_text("my notes")
+    flags = ["--call", "GetServerInfo", "--objective", "errors<1%", "--window", "500ms", "--warm-up", "0s"]
+    flags += ["--max-rate", "50", "--repeats", "0", "--windows", "2", "--out", str(tmp_path)]
+    with pretend_server() as address:
+        run_command("slo", address, *flags)
+    assert not earlier.exists()
+    assert all(each.exists() for each in (*others, tmp_path / "trial-01-50.bin"))
 
 
 def test_an_interrupt_in_the_first_trial_of_a_search_says_that_no_rate_was_met(tmp_path: Path) -> None:
