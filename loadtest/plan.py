@@ -16,6 +16,7 @@ from loadtest.target import Target
 
 CALL_NAME = re.compile(r"[\w-]+")
 MOST_IN_FLIGHT = 1_000_000
+MOST_QUERIES = 100_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,7 @@ class Call:
         template: Its payload (see `requests.payload`); `None` for the method's default.
         queries_per_call: Number of queries in each call, for methods that take several.
         checks: Conditions of a right answer (see `requests.checks`).
+        headers: Metadata of its requests, as names and templates, beside the plan's.
     """
 
     method: Method
@@ -37,12 +39,15 @@ class Call:
     template: Any = None
     queries_per_call: int = 1
     checks: tuple[str, ...] = ()
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         if not (self.weight > 0 and math.isfinite(self.weight)):
             raise UsageError(f"the weight of {self.method.name} (--mix) must be above 0, not {self.weight:g}")
-        if self.queries_per_call < 1:
-            raise UsageError(f"a call needs at least 1 query (--queries-per-call), not {self.queries_per_call}")
+        if not 1 <= self.queries_per_call <= MOST_QUERIES:
+            raise UsageError(
+                f"a call has from 1 to {MOST_QUERIES:,} queries (--queries-per-call), not {self.queries_per_call}"
+            )
         if self.name and not CALL_NAME.fullmatch(self.name):
             raise UsageError(f"{self.name!r} is not a name of a call (--mix): letters, digits, - and _ only")
 
@@ -195,6 +200,7 @@ class Plan:
                     "payload": call.template,
                     "queries_per_call": call.queries_per_call,
                     "checks": list(call.checks),
+                    "headers": [name.lower() for name, _ in call.headers],
                 }
                 for call in self.calls
             ],

@@ -14,7 +14,6 @@ from loadtest.codes import CODES, OK
 from loadtest.errors import AttackError, UsageError
 from loadtest.generator.sender import IN_ANSWER, MALFORMED, Caller
 from loadtest.plan import Plan
-from loadtest.requests.headers import RequestHeaders
 from loadtest.target import Metadata
 
 Key = tuple[int, tuple[int, ...]]
@@ -37,7 +36,6 @@ async def get_reference_answers(plan: Plan) -> dict[Key, bytes]:
     if plan.unique_from is not None:
         raise UsageError("--check-answers compares answers to queries that repeat: remove --unique")
     digests: dict[Key, bytes] = {}
-    headers = RequestHeaders(plan.headers, seed=plan.seed)
     async with Channel(plan.target) as channel:
         await channel.connected()
         for index, call in enumerate(plan.calls):
@@ -46,7 +44,7 @@ async def get_reference_answers(plan: Plan) -> dict[Key, bytes]:
                 raise UsageError("--check-answers cannot compare payloads with functions, such as {{number}}")
             for key in _keys(plan, call.queries_per_call):
                 messages = caller.payload.render([plan.queries[each] for each in key], 0, key=key)
-                made = (messages, headers.render(plan.queries[key[0]], 0))
+                made = (messages, caller.headers.render(plan.queries[key[0]], 0) if caller.headers else ())
                 digest = await _settled(caller, *made, name=call.method.name, seconds=plan.deadline_seconds)
                 if digest is not None:
                     digests[index, key] = digest

@@ -1,11 +1,9 @@
 """The calls of the flags or of a mix, and a trial of each payload before the run."""
 
 import argparse
-import json
 from pathlib import Path
-from typing import Any
 
-from loadtest.analysis.figures import DISTRIBUTIONS
+from loadtest.commands.mix import MixRow, read_mix
 from loadtest.errors import UsageError
 from loadtest.plan import Call, Plan
 from loadtest.requests.checks import AnswerChecks
@@ -13,11 +11,7 @@ from loadtest.requests.headers import RequestHeaders
 from loadtest.requests.method import find_method
 from loadtest.requests.payload import Payload, parse_template
 from loadtest.requests.queries import TEXT_FIELDS
-from loadtest.requests.rows import rows_of
 from loadtest.target import Target
-
-KEYS = {"call", "name", "weight", "data", "queries_per_call", "check"}
-"""The keys of a row of a mix."""
 
 
 async def calls_of(options: argparse.Namespace, target: Target) -> tuple[Call, ...]:
@@ -29,18 +23,14 @@ async def calls_of(options: argparse.Namespace, target: Target) -> tuple[Call, .
     if options.mix is not None:
         if options.data is not None:
             raise UsageError("with --mix, the payload is `data` in the file")
-        kinds = [_kind(where, value) for where, value in rows_of(options.mix)]
-        if taken := {kind.get("name", "") for kind in kinds} & DISTRIBUTIONS.keys() - {""}:
-            raise UsageError(f"{min(taken)!r} is a figure of objectives: give the call (--mix) another name")
-        if not kinds:
-            raise UsageError(f"{options.mix} has no calls")
+        rows = read_mix(options.mix)
     else:
-        data: Any = None if options.data is None else parse_template(options.data, where="--data")
-        kinds = [{"call": options.call, "data": data}]
+        data = None if options.data is None else parse_template(options.data, where="--data")
+        rows = [MixRow(call=options.call, data=data)]
     calls = []
-    for kind in kinds:
+    for row in rows:
         method = await find_method(
-            kind["call"],
+            row.call,
             target=target,
             proto=options.proto,
             import_paths=tuple(options.import_path),
@@ -49,11 +39,12 @@ async def calls_of(options: argparse.Namespace, target: Target) -> tuple[Call, .
         calls.append(
             Call(
                 method=method,
-                name=kind.get("name", ""),
-                weight=kind.get("weight", 1.0),
-                template=kind.get("data"),
-                queries_per_call=kind.get("queries_per_call", options.queries_per_call),
-                checks=(*options.checks, *kind.get("check", ())),
+                name=row.name,
+                weight=row.weight,
+                template=row.data,
+                queries_per_call=options.queries_per_call if row.queries_per_call is None else row.queries_per_call,
+                checks=(*options.checks, *([row.check] if isinstance(row.check, str) else row.check)),
+                headers=tuple(row.headers.items()),
             )
         )
     return tuple(calls)
@@ -68,6 +59,9 @@ def try_payloads(plan: Plan, *, rows_from: Path | None = None) -> None:
     for call in plan.calls:
         AnswerChecks(call.method.response_class, call.checks)
         payload = Payload(call.method, call.template, seed=plan.seed)
+        headers = RequestHeaders((*plan.headers, *call.headers), seed=plan.seed)
+        for query in plan.queries if plan.headers or call.headers else ():
+            headers.render(query, 0)
         first = plan.queries[0]
         if plan.unique_from is not None and not payload.template.fields & set(TEXT_FIELDS):
             raise UsageError(f"--unique changes {{{{query}}}}, which the payload of {call.method.name} does not have")
@@ -84,27 +78,3 @@ def try_payloads(plan: Plan, *, rows_from: Path | None = None) -> None:
                 if rows_from is None or (not number and query.template is None):  # Without a row, --data is wrong.
                     raise
                 raise UsageError(f"{rows_from}, row {number + 1}: {error}") from None
-    headers = RequestHeaders(plan.headers, seed=plan.seed)
-    for query in plan.queries if plan.headers else ():
-        headers.render(query, 0)
-
-
-def _kind(where: str, row: dict[str, Any] | str) -> dict[str, Any]:
-    """Returns a row of a mix with its types checked."""
-    kind = dict(row) if isinstance(row, dict) else {}
-    try:
-        kind["weight"] = float(kind.get("weight", 1.0))
-        checks = kind.get("check", [])
-        kind["check"] = checks = [checks] if isinstance(checks, str) else checks
-        fits = isinstance(kind.get("call"), str) and isinstance(kind.get("name", ""), str)
-        fits = fits and type(kind.get("queries_per_call", 1)) is int and not set(kind) - KEYS
-        fits = fits and isinstance(checks, list) and all(isinstance(check, str) for check in checks)
-    except (TypeError, ValueError, OverflowError):
-        fits = False
-    if not fits:
-        raise UsageError(
-            f"{where}: expected an object with call (a method) and optionally name, weight (a number), data (a "
-            f"payload), queries_per_call (a number) and check (a condition, or a list), not "
-            f"{json.dumps(row, ensure_ascii=False)[:300]}"
-        )
-    return kind

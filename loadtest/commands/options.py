@@ -69,7 +69,7 @@ def add_request_options(parser: argparse.ArgumentParser) -> None:
     )
     whole = "file of whole payloads, one per row: JSONL, a JSON array or CSV; replaces --data and --queries"
     add("--data-file", type=Path, metavar="FILE", help=whole)
-    mix = "file of weighted calls with call, weight, data, queries_per_call, check; replaces --call"
+    mix = "file of weighted calls with call, name, weight, data, queries_per_call, check, headers; replaces --call"
     add("--mix", type=Path, metavar="FILE", help=mix)
     add("--proto", type=Path, metavar="FILE", help=".proto file that defines the method")
     protoset = "compiled .proto files that define the method: protoc --include_imports --descriptor_set_out=FILE"

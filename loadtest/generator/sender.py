@@ -53,6 +53,8 @@ class Caller:
         self.reader = AnswerReader(method.response_class, ordered=ordered)
         self.errors = ErrorReader(method.response_class, plan.error_fields)
         self.checks = AnswerChecks(method.response_class, call.checks)
+        headers = (*plan.headers, *call.headers)
+        self.headers = RequestHeaders(headers, seed=plan.seed) if headers else None
         self.labelled = bool(plan.labels) and self.reader.has_documents
         self.reads = bool(self.reader.has_stages or self.errors or self.checks or self.labelled)
         form = Form(method.client_streaming, method.server_streaming, plan.interval_seconds, plan.stream_seconds)
@@ -118,7 +120,6 @@ class Sender:
         self._known_messages: set[tuple[int, str]] = set()
         self._plan = plan
         self._callers = [Caller(call, channels, plan) for call in plan.calls]
-        self._headers = RequestHeaders(plan.headers, seed=plan.seed) if plan.headers else None
         self._mix = Draw([call.weight for call in plan.calls], seed=plan.seed, stream=MIX_STREAM)
         self._sampler = Sampler(plan.order, len(plan.queries), seed=plan.seed, exponent=plan.zipf_exponent)
         self._outlet = outlet
@@ -141,9 +142,10 @@ class Sender:
         """
         with self._lock:
             index, key, messages = self._make(number)
-            headers = self._headers.render(self._plan.queries[key[0]], number) if self._headers else ()
+            caller = self._callers[index]
+            headers = caller.headers.render(self._plan.queries[key[0]], number) if caller.headers else ()
         send = next(self._sends)
-        methods = self._callers[index].methods
+        methods = caller.methods
         self._unanswered[send] = _Request(index, key, number, sum(map(len, messages)), planned_ns, now_ns())
         methods[send % len(methods)].start(
             messages,

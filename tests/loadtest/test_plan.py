@@ -65,7 +65,8 @@ def test_an_invalid_plan_is_rejected(method: Method, changes: dict[str, Any], me
     ("changes", "message"),
     [
         *(({"weight": weight}, "the weight of Search") for weight in (0.0, math.nan, math.inf)),
-        ({"queries_per_call": 0}, "at least 1 query"),
+        ({"queries_per_call": 0}, "from 1 to 100,000 queries"),
+        ({"queries_per_call": 10**20}, "from 1 to 100,000 queries"),
     ],
 )
 def test_an_invalid_call_is_rejected(method: Method, changes: dict[str, Any], message: str) -> None:

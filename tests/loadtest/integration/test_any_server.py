@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from loadtest.codes import CODES, OK
 from loadtest.errors import ExitCode
 from loadtest.requests.descriptors import proto_descriptors
 from tests.loadtest.integration.attacks import SUCCESSFUL, records_of, run_command
@@ -110,6 +111,18 @@ def test_headers_are_filled_for_each_request(proto: Path, tmp_path: Path, header
         run = run_command("attack", address, *QUICK, *flags)
     assert run.returncode in SUCCESSFUL, run.stderr + run.stdout
     assert not records_of(out)["code"].any()
+
+
+def test_a_call_of_a_mix_has_its_headers(proto: Path, tmp_path: Path) -> None:
+    mix, out = tmp_path / "mix.jsonl", tmp_path / "results.bin"
+    mix.write_text('{"call": "Get", "data": {}, "headers": {"x-id": "{{uuid}}"}}\n{"call": "Get", "data": {}}\n')
+    with pretend_server(unique_header="x-id") as address:
+        run = run_command("attack", address, *QUICK, "--proto", str(proto), "--mix", str(mix), "--out", str(out))
+    records = records_of(out)
+    assert set(records["call"]) == {0, 1}, run.stderr
+    assert (records["code"] == np.where(records["call"], CODES.index("ALREADY_EXISTS"), OK)).all()
+    assert b"x-id" in out.read_bytes()
+    assert b"uuid" not in out.read_bytes(), "the value may be secret"
 
 
 def test_a_protoset_describes_a_server(proto: Path, tmp_path: Path) -> None:
