@@ -28,6 +28,8 @@ from tests.loadtest.integration.attacks import (
 from tests.loadtest.pretend_server import pretend_server
 from tests.loadtest.results_files import record, write_run
 
+ENDLESS = ("--call", "GetServerInfo", "--duration", "60s", "--deadline", "60s", "--warm-up", "0s")
+
 
 @pytest.mark.parametrize("load", [["--rate", "20"], ["--in-flight", "2"]], ids=["open", "closed"])
 def test_a_payload_that_cannot_be_made_during_a_run_ends_it(tmp_path: Path, load: list[str]) -> None:
@@ -61,7 +63,7 @@ def test_a_stopped_worker_does_not_hang_the_attack(tmp_path: Path) -> None:
 
 def test_a_second_interrupt_does_not_wait_for_a_process_that_hangs(tmp_path: Path) -> None:
     out = tmp_path / "results.bin"
-    flags = ["--rate", "20", "--duration", "60s", "--deadline", "60s", "--warm-up", "0s", "--call", "GetServerInfo"]
+    flags = ["--rate", "20", *ENDLESS]
     with pretend_server(delay=30) as address, attacking("attack", address, *flags, "--out", str(out)) as process:
         wait_for_calls(out, 15)
         [worker] = children_of(process.pid)
@@ -80,7 +82,7 @@ def test_a_second_interrupt_does_not_wait_for_a_process_that_hangs(tmp_path: Pat
 
 def test_calls_in_flight_at_an_interrupt_are_unanswered_and_count_as_errors(tmp_path: Path) -> None:
     out = tmp_path / "results.bin"
-    flags = ["--rate", "50", "--duration", "60s", "--deadline", "60s", "--warm-up", "0s", "--call", "GetServerInfo"]
+    flags = ["--rate", "50", *ENDLESS]
     flags += ["--assert", "errors<1%", "--assert", "unanswered<1%"]
     with pretend_server(delay=30) as address, attacking("attack", address, *flags, "--out", str(out)) as process:
         wait_for_calls(out, 40)
@@ -102,8 +104,7 @@ def test_calls_in_flight_at_an_interrupt_are_unanswered_and_count_as_errors(tmp_
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
 def test_an_interrupt_of_a_closed_loop_counts_its_calls_in_flight(tmp_path: Path, number: signal.Signals) -> None:
     out = tmp_path / "results.bin"
-    flags = ["--in-flight", "7", "--processes", "2", "--duration", "60s", "--deadline", "60s", "--warm-up", "0s"]
-    flags += ["--call", "GetServerInfo", "--out", str(out)]
+    flags = ["--in-flight", "7", "--processes", "2", *ENDLESS, "--out", str(out)]
     with pretend_server(delay=30) as address, attacking("attack", address, *flags) as process:
         wait_for_calls(out, 7)
         process.send_signal(number)
@@ -126,7 +127,7 @@ def test_an_interrupt_in_the_warm_up_says_that_only_the_warm_up_was_sent(tmp_pat
 
 def test_calls_that_a_killed_process_had_in_flight_count_as_errors(tmp_path: Path) -> None:
     out = tmp_path / "results.bin"
-    flags = ["--in-flight", "5", "--duration", "60s", "--deadline", "60s", "--warm-up", "0s", "--call", "GetServerInfo"]
+    flags = ["--in-flight", "5", *ENDLESS]
     with pretend_server(delay=30) as address, attacking("attack", address, *flags, "--out", str(out)) as process:
         wait_for_calls(out, 5)
         [worker] = children_of(process.pid)
