@@ -18,9 +18,10 @@ from loadtest.core import Answer, Form
 from loadtest.generator.message_times import message_times
 from loadtest.generator.outlet import Outlet
 from loadtest.plan import Call, Plan
-from loadtest.requests.answer import CHAJA, AnswerReader
+from loadtest.requests.answer import AnswerReader
 from loadtest.requests.answer_errors import AnswerErrors, ErrorReader
 from loadtest.requests.checks import AnswerChecks
+from loadtest.requests.descriptors import CHAJA
 from loadtest.requests.headers import RequestHeaders
 from loadtest.requests.payload import Payload
 from loadtest.requests.sampling import Draw, Sampler

@@ -12,13 +12,12 @@ from collections.abc import Sequence
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 
-from loadtest.requests.descriptors import descriptor_of
+from loadtest.requests.descriptors import CHAJA, descriptor_of
 from loadtest.requests.fields import Fields
 from loadtest.stages import NO_STAGES, STAGES
 
 TIMINGS, DOCUMENT = "timings", "document_id"
 LISTS = ("hits", "suggestions")
-CHAJA = "chaja.v1"
 VARYING = ("search_id", "next_page_token", "sequence")
 """Fields of answers with hits or suggestions: a random id, a token that holds the time, and the newest change of the
 catalogue, which need not change the answer."""

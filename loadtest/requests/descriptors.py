@@ -38,6 +38,7 @@ SHOWN_ERRORS = 3
 _LOGGED = re.compile(r"[IWEF]\d{4} |WARNING: |.*: warning: ")
 """Lines of protoc that are not errors: those of its log, which have a severity and a date, and warnings."""
 
+CHAJA = "chaja.v1"
 MODULES = (any_pb2, descriptor_pb2, duration_pb2, empty_pb2, field_mask_pb2, struct_pb2, timestamp_pb2, wrappers_pb2)
 WELL_KNOWN: dict[str, FileDescriptor] = {module.DESCRIPTOR.name: module.DESCRIPTOR for module in MODULES}
 """The files of the well-known types by name."""

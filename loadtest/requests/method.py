@@ -9,7 +9,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.message import Message
 
 from loadtest.errors import UsageError
-from loadtest.requests.descriptors import chaja_descriptors, pool_of, proto_descriptors, protoset_descriptors
+from loadtest.requests.descriptors import CHAJA, chaja_descriptors, pool_of, proto_descriptors, protoset_descriptors
 from loadtest.requests.reflection import reflected_descriptors
 from loadtest.target import Target
 
@@ -89,7 +89,7 @@ async def find_method(
     service, _, _ = _split(name)
     ours = chaja_descriptors()
     is_ours = any(f".{method.service}".endswith(f".{service}") for method in methods_of(ours))
-    if not service or is_ours or f"{service}.".startswith("chaja.v1."):
+    if not service or is_ours or f"{service}.".startswith(f"{CHAJA}."):
         return _pick(name, ours)
     return _pick(name, await reflected_descriptors(target, service))
 
