@@ -39,6 +39,7 @@ class Summary:
             longer and no count ended the run.
         within_seconds: Latency limit of goodput.
         timeline: Counts second by second; of several runs, the sum.
+        timelines: Those of each call by its name, without dropped requests; empty unless asked for.
         quality: The quality of the answers.
         generator: The health of the generator.
         machines: Each generator machine of runs with `--workers`.
@@ -55,6 +56,7 @@ class Summary:
     seconds: float
     within_seconds: float
     timeline: Timeline
+    timelines: dict[str, Timeline]
     quality: Quality
     generator: Generator
     machines: list[Machine]
@@ -156,6 +158,7 @@ def summarize(
     *,
     within_seconds: float | None = None,
     between_seconds: tuple[float, float] = (0.0, math.inf),
+    by_call: bool = False,
 ) -> Summary:
     """Reads results files into one summary.
 
@@ -165,11 +168,12 @@ def summarize(
         paths: Results files.
         within_seconds: Latency limit of goodput; `None` takes the calls' deadline.
         between_seconds: Counts only requests planned in this part of each run.
+        by_call: Whether the summary has a timeline of each call, too.
 
     Raises:
         ResultsError: A file cannot be read.
     """
-    reading = _Reading(within_seconds, between_seconds)
+    reading = _Reading(within_seconds, between_seconds, by_call=by_call)
     for run, blocks in read_runs(paths):
         span = Span(run)
         for records in blocks:
@@ -182,13 +186,15 @@ def summarize(
 class _Reading:
     """Accumulates the summary while records are read."""
 
-    def __init__(self, within_seconds: float | None, between_seconds: tuple[float, float]) -> None:
+    def __init__(self, within_seconds: float | None, between_seconds: tuple[float, float], *, by_call: bool) -> None:
         self.runs: list[Run] = []
         self.spans: list[Span] = []
         self._within = within_seconds
         self._between = between_seconds
         self._calls: dict[str, CallSummary] = {}
         self._timeline = Timeline()
+        self._by_call = by_call
+        self._timelines: dict[str, Timeline] = {}
         self._quality = Quality()
         self._late = self._warm_up = 0
 
@@ -210,7 +216,10 @@ class _Reading:
         for index, (name, planned_call) in enumerate(zip(call_names(calls), calls, strict=True)):
             call = self._calls.setdefault(name, CallSummary(name))
             checks = planned_call.get("checks", ())
-            call.add(records[records["call"] == index], within_ns=within_ns, checks=checks)
+            own = records[records["call"] == index]
+            call.add(own, within_ns=within_ns, checks=checks)
+            if self._by_call:
+                self._timelines.setdefault(name, Timeline()).add(own)
         self._timeline.add(records, checked_calls=[index for index, call in enumerate(calls) if call.get("checks")])
         self._quality.add(records)
 
@@ -238,6 +247,7 @@ class _Reading:
             seconds=union([measured for _, measured in intervals]),
             within_seconds=math.nan if self._within is None else self._within,
             timeline=self._timeline,
+            timelines=self._timelines,
             quality=self._quality,
             generator=judge(vitals, sent=total.sent, late=self._late, between_seconds=self._between),
             machines=[

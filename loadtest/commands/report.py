@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> ExitCode:
     """Runs the command."""
     objectives, within = objectives_of(options)
     files = [file for path in options.results for file in results_files(path)]
-    summary = summarize(files, within_seconds=within)
+    summary = summarize(files, within_seconds=within, by_call=options.format == "openmetrics")
     verdicts = judge_objectives(objectives, summary)
     parts: Iterable[str]
     match options.format:

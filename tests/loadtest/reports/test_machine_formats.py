@@ -22,7 +22,7 @@ from tests.loadtest.results_files import METHOD, record, vitals, write_run
 
 PROMTOOL = REPOSITORY / "build/tools/usr/bin/promtool"
 STAGES = (0.001, 0.001, 0.004, 0.001, 0.001)
-LABELS = (f'method="{METHOD}"', 'target="search:50051"')
+LABELS = (f'call="{METHOD}"', f'method="{METHOD}"', 'target="search:50051"')
 """Labels of every series."""
 
 START = 1_764_000_000.0
@@ -99,7 +99,7 @@ def test_a_run_without_a_success_does_not_pass(tmp_path: Path) -> None:
 
 
 def test_openmetrics_has_every_second_of_the_run(run: Path) -> None:
-    found = series(openmetrics_report(summarize([run])))
+    found = series(openmetrics_report(summarize([run], by_call=True)))
     ok = found['chaja_loadtest_requests_total{outcome="OK"}']
     assert ok == [(0, 0), (1, 100), (2, 200), (3, 300), (4, 300)]
     assert [value for _, value in found['chaja_loadtest_requests_total{outcome="UNAVAILABLE"}']] == [0, 0, 0, 1, 1]
@@ -110,12 +110,24 @@ def test_openmetrics_has_every_second_of_the_run(run: Path) -> None:
     assert found['chaja_loadtest_stage_seconds_sum{stage="encode"}'][-1][1] == pytest.approx(300 * 0.004)
 
 
+def test_each_call_of_a_mix_has_its_own_series(tmp_path: Path) -> None:
+    calls = [{"name": "quick", "method": METHOD}, {"method": "shop.Orders/Get"}]
+    packed = [record(number / 10, call=int(number < 5)) for number in range(20)]  # The second call ends first.
+    path = write_run(tmp_path / "r.bin", packed, seconds=2.0, started=START, calls=calls, target={"address": "s:1"})
+    lines = openmetrics_report(summarize([path], by_call=True)).splitlines()
+    counts = {line.split()[0]: float(line.split()[1]) for line in lines if line.startswith("chaja_loadtest_requests_t")}
+    assert counts == {
+        f'chaja_loadtest_requests_total{{call="quick",method="{METHOD}",outcome="OK",target="s:1"}}': 15,
+        'chaja_loadtest_requests_total{call="shop.Orders/Get",method="shop.Orders/Get",outcome="OK",target="s:1"}': 5,
+    }
+
+
 def test_prometheus_imports_an_openmetrics_file(run: Path, tmp_path: Path) -> None:
     if not PROMTOOL.exists():
         assert "CI" not in os.environ, "make promtool extracts it"
         pytest.skip("promtool is missing: make promtool")
     file = tmp_path / "run.om"
-    file.write_text(openmetrics_report(summarize([run])), encoding="utf-8")
+    file.write_text(openmetrics_report(summarize([run], by_call=True)), encoding="utf-8")
     command = [str(PROMTOOL), "tsdb", "create-blocks-from", "openmetrics", str(file), str(tmp_path / "data")]
     imported = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert imported.returncode == 0, imported.stderr
