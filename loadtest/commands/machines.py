@@ -50,7 +50,7 @@ def warn_about_local_target(target: Target, workers: Sequence[Target]) -> None:
     local = [uri for uri in target.uris if is_local(uri)]
     if local and not all(is_local(uri) for worker in workers for uri in worker.uris):
         print(
-            f"warning: {shown(local[0])} is a different server for each machine of --workers, its own: give an address "
+            f"warning: each machine of --workers connects to its own {shown(local[0])}: give an address of the server "
             "that all of them can reach",
             file=sys.stderr,
         )
