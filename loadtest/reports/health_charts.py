@@ -12,7 +12,21 @@ import plotly.graph_objects as go
 from loadtest.analysis.saturation import BUSY_SHARE, LAG_SECONDS
 from loadtest.reports.charts import SECONDS
 from loadtest.reports.groups import MOST_POINTS
-from loadtest.reports.style import COLOURS, GREY, fit_time, line, panels
+from loadtest.reports.style import (
+    BLUE,
+    COLOURS,
+    GREEN,
+    GREY,
+    OLIVE,
+    ORANGE,
+    PINK,
+    RED,
+    TEAL,
+    VIOLET,
+    fit_time,
+    line,
+    panels,
+)
 from loadtest.results.file import Run
 
 MOST_PROCESSES = 6
@@ -60,9 +74,10 @@ def server_over_time(scrapes: Scrapes) -> go.Figure:
     drawn = _panels_of(scrapes)
     chart = panels([title for title, _, _ in drawn], [unit for _, unit, _ in drawn], x=SECONDS)
     for row, (_, _, lines) in enumerate(drawn, start=1):
-        # Not the colour of the other panels, because the legend is about this panel only.
-        colours = COLOURS[1:] if len(lines) > 1 else COLOURS
-        for (name, points), colour in zip(lines.items(), colours, strict=False):
+        others = iter(OTHER_CODES)
+        for name, points in lines.items():
+            # The legend is about the panel with the codes only, whose colours are those of the outcomes above.
+            colour = (CODE_COLOURS.get(name) or next(others, GREY)) if len(lines) > 1 else BLUE
             _draw(chart, points, name, colour, row=row, showlegend=len(lines) > 1)
     fit_time(chart, max(scrape["seconds"] for scrape in scrapes))
     return chart
@@ -131,6 +146,8 @@ def _draw(chart: go.Figure, points: Points, name: str, colour: str, *, row: int,
     line(chart, [x for x, _ in drawn], [y for _, y in drawn], name, colour, row=row, col=1, **options)
 
 
+CODE_COLOURS = {"calls that ended OK": GREEN, "calls that ended ResourceExhausted": ORANGE}
+OTHER_CODES = (RED, VIOLET, TEAL, PINK, OLIVE)
 _HANDLED = "grpc_server_handled_total{"
 _CODE = re.compile(r'grpc_code="([^"]*)"')
 

@@ -13,7 +13,7 @@ from loadtest.analysis.summary import Summary, summarize
 from loadtest.reports import charts, health_charts
 from loadtest.reports.groups import MOST_POINTS
 from loadtest.reports.page import comparison_page, report_page
-from loadtest.reports.style import log_ticks
+from loadtest.reports.style import GREEN, ORANGE, RED, log_ticks
 from loadtest.reports.title import title_of
 from loadtest.stages import STAGES
 from tests.loadtest.results_files import METHOD, record, vitals, write_run
@@ -291,6 +291,21 @@ def test_peaks_of_a_long_run_are_drawn(tmp_path: Path) -> None:
     lag, *_ = health_charts.vitals_over_time(summary_of(tmp_path / "r.bin", steady(), reports=lags).runs).data
     assert len(lag.x) <= MOST_POINTS
     assert max(lag.y) == pytest.approx(300)
+
+
+def test_codes_have_the_same_colours_in_the_servers_metrics_as_in_the_outcomes() -> None:
+    handled = 'grpc_server_handled_total{{grpc_code="{}",grpc_method="Search"}}'
+    codes = {"OK": 30.0, "ResourceExhausted": 3.0, "Internal": 1.0}
+    scrapes = [
+        {"seconds": float(second), "samples": {handled.format(code): rate * second for code, rate in codes.items()}}
+        for second in range(4)
+    ]
+    lines = {each.name: each.line.color for each in health_charts.server_over_time(scrapes).data}
+    assert lines == {
+        "calls that ended OK": GREEN,
+        "calls that ended ResourceExhausted": ORANGE,
+        "calls that ended Internal": RED,
+    }
 
 
 def test_server_metrics_continue_across_a_restart_and_a_failed_scrape() -> None:
