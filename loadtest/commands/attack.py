@@ -40,6 +40,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     codes = "\n".join(f"  {code.value:3}  {meaning}" for code, meaning in EXIT_CODES.items())
     parser = commands.add_parser(
         "attack",
+        usage="%(prog)s [FLAG …] HOST:PORT",
         help="send load, store the results, print the report",
         description="Sends load to a server and measures every request from its planned time.",
         epilog=f"{EXAMPLES}{codes}\n\n{placeholders_help()}\n\n{figures_help()}",

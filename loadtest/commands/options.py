@@ -59,7 +59,7 @@ def add_request_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--call", default="Search", metavar="METHOD",
         help="method of chaja.v1, such as Search or Encode, or any package.Service/Method, described by the server's "
-        "reflection or by --proto (default: Search)",
+        "reflection, by --proto or by --protoset (default: Search)",
     )  # fmt: skip
     add(
         "--data",

@@ -40,6 +40,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Adds the command."""
     parser = commands.add_parser(
         "slo",
+        usage="%(prog)s [FLAG …] HOST:PORT",
         help="find the highest rate that meets objectives",
         description="Doubles the rate until an objective is missed, then bisects and confirms the result.",
         epilog=EXAMPLE + f"\n\n{placeholders_help()}\n\n{figures_help()}",

@@ -194,5 +194,8 @@ def _runs_of(path: Path) -> Iterator[tuple[Run, Iterator[Records]]]:
 def _checked(header: dict[str, Any], path: Path) -> dict[str, Any]:
     version = header.get("schema_version")
     if version != SCHEMA_VERSION:
-        raise ResultsError(f"{path} has version {version} of the results format; this program reads {SCHEMA_VERSION}")
+        raise ResultsError(
+            f"{path} has version {version} of the results format, and this program reads {SCHEMA_VERSION}: run the "
+            "attack again, or read it with the release that wrote it"
+        )
     return header
