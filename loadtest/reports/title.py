@@ -11,11 +11,17 @@ MOST_NAMES = 3
 
 def title_of(runs: Sequence[Run]) -> str:
     """Returns a title such as `chaja.v1.SearchService/Search on localhost:50051, 2026-11-30 20:54:40 UTC`."""
-    methods, targets = methods_of(runs), targets_of(runs)
     times = sorted(datetime.fromtimestamp(run.header["started"], tz=UTC) for run in runs)
-    said = f"{methods} on {targets}" if targets else methods
     until = f" to {times[-1]:%Y-%m-%d %H:%M:%S}" if len(times) > 1 and times[-1] != times[0] else ""
-    return f"{said}, {times[0]:%Y-%m-%d %H:%M:%S}{until} UTC" + (f", {len(runs)} runs" if len(runs) > 1 else "")
+    return f"{subject_of(runs)}, {times[0]:%Y-%m-%d %H:%M:%S}{until} UTC" + (
+        f", {len(runs)} runs" if len(runs) > 1 else ""
+    )
+
+
+def subject_of(runs: Sequence[Run]) -> str:
+    """Returns the methods and the target of runs, which are the same in every repeat."""
+    methods, targets = methods_of(runs), targets_of(runs)
+    return f"{methods} on {targets}" if targets else methods
 
 
 def methods_of(runs: Sequence[Run]) -> str:

@@ -57,6 +57,17 @@ def test_each_assertion_is_a_test_case(run: Path) -> None:
     assert "chaja.v1.SearchService/Search" in suite.attrib["name"]
 
 
+def test_a_test_case_has_the_same_name_in_every_repeat(run: Path, tmp_path: Path) -> None:
+    packed = [record(number / 100) for number in range(300)]
+    later = write_run(
+        tmp_path / "later.bin", packed, seconds=3.0, started=START + 60, target={"address": "search:50051"}
+    )
+    first, second = (junit(summarize([path]), "p99<5ms") for path in (run, later))
+    assert [case.attrib for case in first] == [case.attrib for case in second]
+    assert (first.attrib["name"], first.attrib["timestamp"]) == (f"{METHOD} on search:50051", "2025-11-24T16:00:00")
+    assert second.attrib["timestamp"] == "2025-11-24T16:01:00"
+
+
 def test_a_saturated_generator_and_a_partial_run_do_not_pass(tmp_path: Path) -> None:
     partial = {"partial": "interrupted \x00 <after> 1 s"}
     path = write_run(
