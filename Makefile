@@ -25,7 +25,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@echo "Creating $(VENV) with $(PYTHON3): a few minutes the first time, torch is large"
 	$(PYTHON3) -m venv --clear $(VENV)
 	$(PIP_INSTALL) --quiet pip
-	$(PIP_INSTALL) --editable . $(addprefix --group ,otel export tune kiwi loadtest site dev)
+	$(PIP_INSTALL) --editable . $(addprefix --group ,otel postgresql export tune kiwi loadtest site dev)
 	@touch $@
 
 .PHONY: native
@@ -117,6 +117,10 @@ bench-feedback: $(BUNDLE)/manifest.json ## Measure search before and after learn
 .PHONY: bench-suggest
 bench-suggest: $(BUNDLE)/manifest.json ## Measure suggestions at 100,000 titles, on one core: the index, and a server
 	$(PYTHON) -m benchmarks.suggest --bundle $(BUNDLE) --json build/bench-suggest.json $(ARGS)
+
+.PHONY: bench-store
+bench-store: $(BUNDLE)/manifest.json postgresql ## Measure the store in SQLite and in PostgreSQL, side by side
+	$(PYTHON) -m benchmarks.store --bundle $(BUNDLE) --json build/bench-store.json $(ARGS)
 
 .PHONY: soak
 soak: $(BUNDLE)/manifest.json ## Send every kind of call to one server for ARGS="--minutes 5", and check that nothing leaks
@@ -215,6 +219,11 @@ chromium: ## Install Chromium from Debian's package (as root), for the tests of 
 	command -v chromium-headless-shell || { apt-get update -qq && \
 		apt-get install -qq --yes --no-install-recommends chromium-headless-shell; }
 
+.PHONY: postgresql
+postgresql: ## Install PostgreSQL from Debian's package (as root), for the tests and benchmarks of the store
+	ls /usr/lib/postgresql/*/bin/postgres || { apt-get update -qq && \
+		apt-get install -qq --yes --no-install-recommends postgresql; }
+
 .PHONY: systemd
 systemd: ## Install systemd-analyze from Debian's package of systemd (as root), for the tests of the unit
 	command -v systemd-analyze || { apt-get update -qq && apt-get install -qq --yes --no-install-recommends systemd; }
@@ -241,7 +250,7 @@ lock: ## Resolve constraints.txt again from pyproject.toml
 	rm -rf build/lock-venv
 	$(PYTHON3) -m venv build/lock-venv
 	build/lock-venv/bin/python -m pip install --disable-pip-version-check --quiet --upgrade pip 'torch==2.13.0'
-	build/lock-venv/bin/python -m pip install --disable-pip-version-check --quiet . $(addprefix --group ,otel native export tune kiwi loadtest site dev)
+	build/lock-venv/bin/python -m pip install --disable-pip-version-check --quiet . $(addprefix --group ,otel postgresql native export tune kiwi loadtest site dev)
 	build/lock-venv/bin/python -m pip freeze --all --exclude chaja | sed 's/+cpu//' > constraints.txt
 
 .PHONY: size

@@ -74,15 +74,16 @@ async def serve(settings: Settings, opening: Opening, signals: Signals, core_log
     with contextlib.ExitStack() as stack:
         stack.callback(signals.ignore)
         wanted = Wanted.by(signals)
-        if settings.data is None:
-            directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chaja-")))
-        else:
+        if isinstance(settings.data, Path):
             directory = settings.data
             stack.enter_context(locked(directory))
+        else:
+            directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chaja-")))
         stack.enter_context(_naming_backups(settings.backup_directory))
-        store = await asyncio.to_thread(Store, directory, durable=settings.data is not None)
+        location = settings.data or directory
+        store = await asyncio.to_thread(Store, location, durable=settings.data is not None, exclusive=True)
         stack.callback(store.close)
-        await _serve(settings, opening, store, wanted=wanted, signals=signals, core_log=core_log)
+        await _serve(settings, opening, store, directory, wanted=wanted, signals=signals, core_log=core_log)
 
 
 @contextlib.contextmanager
@@ -97,13 +98,13 @@ def _naming_backups(directory: Path | None) -> Iterator[None]:
 
 
 def _backup_schedule(settings: Settings, store: Store, metrics: Metrics) -> BackupSchedule | None:
-    if settings.backup_directory is None:
+    if settings.backup_directory is None or not isinstance(settings.data, Path):
         return None
     if not settings.backup_every_seconds:
         log.warning("--backup-directory is set, but no backups are made: set --backup-every-seconds, too")
         return None
     return BackupSchedule(
-        store.directory,
+        settings.data,
         store.id,
         settings.backup_directory,
         metrics.backups,
@@ -113,16 +114,32 @@ def _backup_schedule(settings: Settings, store: Store, metrics: Metrics) -> Back
 
 
 async def _serve(
-    settings: Settings, opening: Opening, store: Store, *, wanted: Wanted, signals: Signals, core_log: CoreLog | None
+    settings: Settings,
+    opening: Opening,
+    store: Store,
+    directory: Path,
+    *,
+    wanted: Wanted,
+    signals: Signals,
+    core_log: CoreLog | None,
 ) -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
     health = HealthServicer(service.full_name for service in SERVICES)
     slot = EngineSlot(on_broken=health.fail)
-    metrics = _new_metrics(settings, slot, store)
+    metrics = _new_metrics(settings, slot, store, directory)
     DROPPED.deliver(metrics.process.log_lines_dropped.inc)
     audit = AuditLog(on=settings.audit_log)
     watching = [asyncio.create_task(watch_lag(metrics.process.event_loop_lag_seconds.observe))]
-    reloader = Reloader(settings, store, slot, metrics, audit=audit, on_serving=health.serve, opening=opening)
+    reloader = Reloader(
+        settings,
+        store,
+        slot,
+        metrics,
+        audit=audit,
+        folder=directory / "index",
+        on_serving=health.serve,
+        opening=opening,
+    )
     tracer = open_tracer(
         settings.trace_endpoint, share=settings.trace_share, on_dropped=metrics.process.spans_dropped.inc
     )
@@ -166,6 +183,7 @@ async def _serve(
                 log.info("stopped while loading")
                 return
             reloader.catalogue.death.add_done_callback(lambda _: health.fail())
+            reloader.catalogue.lost.add_done_callback(lambda _: health.refuse())
             gc.collect()
             gc.freeze()  # Loaded objects stay: collections that scan them would delay calls.
             gc.set_threshold(*COLLECTIONS)
@@ -196,7 +214,7 @@ async def _serve(
         log.info("stopped")
 
 
-def _new_metrics(settings: Settings, slot: EngineSlot, store: Store) -> Metrics:
+def _new_metrics(settings: Settings, slot: EngineSlot, store: Store, directory: Path) -> Metrics:
     """Returns the metrics. Those that are read at each scrape do not block."""
     metrics = Metrics(
         COUNTED_METHODS,
@@ -209,7 +227,7 @@ def _new_metrics(settings: Settings, slot: EngineSlot, store: Store) -> Metrics:
     metrics.workers.predicted_wait_seconds.set_function(lambda: slot.predicted_wait_seconds)
     metrics.workers.alive.set_function(lambda: slot.workers_alive)
     metrics.store.sequence.set_function(lambda: store.sequence)
-    metrics.store.free_bytes.set_function(FreeSpace(store.directory).bytes)
+    metrics.store.free_bytes.set_function(FreeSpace(directory).bytes)
     return metrics
 
 

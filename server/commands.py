@@ -1,9 +1,10 @@
-"""Commands for the operator of a store: backup, restore, check, export-catalogue, learn, shadow.
+"""Commands for the operator of a store: backup, restore, check, export-catalogue, migrate, learn, shadow.
 
     python -m server backup --data DIR [--to FILE]
     python -m server restore --data DIR --from FILE
     python -m server check --data DIR
     python -m server export-catalogue --data DIR [--to FILE] [--synonyms-to FILE] [--rules-to FILE]
+    python -m server migrate --data URL
 
 All but restore and learn may run while a server uses the directory.
 """
@@ -17,6 +18,7 @@ from typing import BinaryIO, NamedTuple
 
 from server.catalogue.database import DATABASE, back_up, restore
 from server.catalogue.document import content_of
+from server.catalogue.location import DatabaseUrl, parse_location
 from server.catalogue.rules import RuleKind
 from server.catalogue.store import Store
 from server.command_line import Parser
@@ -33,7 +35,8 @@ PORTION_DOCUMENTS = 1000
 class Command(NamedTuple):
     """A command: its help, its function, its options that name files besides --data, and what adds others.
 
-    `needs_data` is whether --data must be given.
+    `needs_data` is whether --data must be given, `reads` whether there must be a database in it, and `instead` what
+    does the same for a database of PostgreSQL if the command does not.
     """
 
     help: str
@@ -42,6 +45,8 @@ class Command(NamedTuple):
     required: bool = False
     add_options: Callable[[argparse.ArgumentParser], None] = lambda _: None
     needs_data: bool = True
+    reads: bool = True
+    instead: str = ""
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -51,15 +56,23 @@ def run(arguments: Sequence[str]) -> None:
     for name, command in COMMANDS.items():
         described = commands.add_parser(name, help=command.help, description=command.help, allow_abbrev=False)
         described.add_argument(
-            "--data", type=Path, required=command.needs_data, metavar="DIR", help="directory of the store"
+            "--data",
+            type=parse_location,
+            required=command.needs_data,
+            metavar="DIR",
+            help="directory of the store, or the postgresql:// URL of its database",
         )
         for option, text in command.options.items():
             described.add_argument(option, type=Path, metavar="FILE", required=command.required, help=text)
         command.add_options(described)
     options = parser.parse_args(arguments)
-    if options.data is not None and not (options.data / DATABASE).is_file() and options.command != "restore":
+    command = COMMANDS[options.command]
+    if isinstance(options.data, DatabaseUrl):
+        if command.instead:
+            raise StoreError(f"{options.command} is for directories: use {command.instead} for {options.data}")
+    elif options.data is not None and not (options.data / DATABASE).is_file() and command.reads:
         raise StoreError(f"{options.data / DATABASE} does not exist: is {options.data} the server's --data directory?")
-    COMMANDS[options.command].run(options)
+    command.run(options)
 
 
 def _back_up(options: argparse.Namespace) -> None:
@@ -77,7 +90,8 @@ def _check(options: argparse.Namespace) -> None:
     with contextlib.closing(Store(options.data, serving=False)) as store:
         store.verify()
         counts = f"{len(store)} documents, " + ", ".join(f"{len(store.rules(kind))} {kind} rules" for kind in RuleKind)
-        print(f"{options.data / DATABASE} is intact: {counts}, sequence {store.sequence}")
+        place = options.data if isinstance(options.data, DatabaseUrl) else options.data / DATABASE
+        print(f"{place} is intact: {counts}, sequence {store.sequence}")
 
 
 def _export(options: argparse.Namespace) -> None:
@@ -92,6 +106,15 @@ def _export(options: argparse.Namespace) -> None:
                 for stored in page:
                     file.write(content_of(stored.document) + b"\n")
                 after_id = page[-1].document.id
+
+
+def _migrate(options: argparse.Namespace) -> None:
+    if not isinstance(options.data, DatabaseUrl):
+        raise StoreError("migrate is for a database of PostgreSQL: the server migrates a directory when it starts")
+    from server.catalogue.databases.postgresql.migrating import migrate  # noqa: PLC0415 It is an extra.
+
+    before, after = migrate(options.data)
+    print(f"{options.data} has schema {after}" + (" already" if before == after else f"; it had {before or 'none'}"))
 
 
 def _learn(options: argparse.Namespace) -> None:
@@ -133,12 +156,15 @@ COMMANDS = {
         "Copy the store's database at one point in time, and print the path of the copy.",
         _back_up,
         {"--to": "path of the copy (default: DIR/backups, named by the time)"},
+        instead="pg_dump",
     ),
     "restore": Command(
         "Replace a store's database with a backup. No server may use the store.",
         _restore,
         {"--from": "the backup"},
         required=True,
+        reads=False,
+        instead="pg_restore",
     ),
     "check": Command("Read the whole store and verify its checksums.", _check, {}),
     "export-catalogue": Command(
@@ -149,6 +175,12 @@ COMMANDS = {
             "--synonyms-to": "path of the file of synonyms (default: none is written)",
             "--rules-to": "path of the file of rules of merchandising (default: none is written)",
         },
+    ),
+    "migrate": Command(
+        "Make the tables of a database in PostgreSQL, or bring those of an older version up to date.",
+        _migrate,
+        {},
+        reads=False,
     ),
     "learn": Command(
         "Add queries that users have confirmed to the example queries of documents, if search gets no worse by it.",

@@ -1,7 +1,7 @@
 """All errors whose message a user may see, in one tree below `ChajaError`, and those that only our code handles.
 
 `server.rpc.errors` maps them to gRPC codes, except UnfitText, UnfitRule, SnapshotError, BuildFailed, ShadowRefused
-and StartError. `server.__main__` prints the last two, and LearningRefused, as one line.
+and StartError other than StoreUnavailable. `server.__main__` prints the last two, and LearningRefused, as one line.
 """
 
 import uuid
@@ -220,6 +220,14 @@ class CatalogueError(StartError):
 
 class StoreError(StartError):
     """The store's directory cannot be used."""
+
+
+class StoreUnavailable(StoreError):
+    """The store's database does not answer for now, or is read-only. The same call may succeed later."""
+
+
+class ChangesLost(StoreUnavailable):
+    """The store's database lacks changes that this server has seen. The server does not use it any more."""
 
 
 class DatabaseDamaged(StoreError):

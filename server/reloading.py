@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from server.batching.speed import Speed
+from server.catalogue.location import text_of
 from server.catalogue.store import Store
 from server.encoding.cache import EmbeddingCache
 from server.encoding.manifest import MANIFEST_FILE, check_files, read_manifest
@@ -58,10 +59,11 @@ class Reloader:
         metrics: Metrics,
         *,
         audit: AuditLog,
+        folder: Path,
         on_serving: Callable[[], None],
         opening: Opening | None = None,
     ) -> None:
-        """Loads nothing yet. If `opening` is set, it is already opening the first bundle.
+        """Loads nothing yet. Indexes are built in `folder`. If `opening` is set, it is opening the first bundle.
 
         The reloader calls `on_serving` after each load, unless the committer has died. Raises StoreError.
         """
@@ -74,8 +76,8 @@ class Reloader:
         self.progress = Progress()
         self._opening = opening
         self._files = Files.of(settings)
-        self._folder = store.directory / "index"
-        self._snapshots = SnapshotFolder(self._folder, store) if settings.data is not None else None
+        self._folder = folder
+        self._snapshots = SnapshotFolder(self._folder, store) if isinstance(settings.data, Path) else None
         cache = EmbeddingCache(settings.cache_bytes)
         metrics.caches.bytes.set_function(lambda: cache.held_bytes)
         self._new_engine = partial(Engine, settings=settings, cache=cache, speed=Speed(), metrics=metrics)
@@ -219,7 +221,7 @@ class Reloader:
             raise NotReady("the server is still loading; try again in a few seconds")
 
     def _serving(self) -> None:
-        if not self.catalogue.death.done():
+        if not self.catalogue.death.done() and not self.catalogue.lost.done():
             self._on_serving()
 
     async def _in_thread(self, work: Callable[..., Result], *arguments: object, **options: object) -> Result:
@@ -262,7 +264,7 @@ class Reloader:
     async def _study(self) -> Studied:
         """Returns what feedback teaches; raises LearningFailed, also if the served bundle has been replaced on disk."""
         revision, weights = self._slot.engine.manifest.revision, dict(self._settings.weights)
-        return await run_study(Task(str(self._store.directory), str(self._settings.bundle), revision, weights))
+        return await run_study(Task(text_of(self._store.location), str(self._settings.bundle), revision, weights))
 
     async def _import_files(self) -> None:
         if not self._files.paths:

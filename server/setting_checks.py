@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from server.catalogue.database import BACKUPS
+from server.catalogue.location import DatabaseUrl, Location
 from server.errors import SettingsError
 from server.settings import Settings
 
@@ -11,7 +12,7 @@ def check_settings(settings: Settings) -> None:
     """Raises SettingsError if settings contradict each other."""
     if settings.catalogue is None and settings.data is None:
         raise SettingsError(
-            "there is nothing to serve: set --catalogue (a file), --data (a directory) or both; see --help"
+            "there is nothing to serve: set --catalogue (a file), --data (a directory or database) or both; see --help"
         )
     if settings.backup_every_seconds and settings.backup_directory is None:
         raise SettingsError("--backup-every-seconds needs --backup-directory")
@@ -32,9 +33,11 @@ def check_settings(settings: Settings) -> None:
         )
 
 
-def _check_backups(data: Path | None, directory: Path) -> None:
+def _check_backups(data: Location | None, directory: Path) -> None:
     if data is None:
         raise SettingsError("--backup-directory needs --data: without it there is no store to back up")
+    if isinstance(data, DatabaseUrl):
+        raise SettingsError("--backup-directory needs a directory in --data: back PostgreSQL up with pg_dump")
     if directory.resolve().is_relative_to(data.resolve()) and directory.resolve() != data.resolve() / BACKUPS:
         raise SettingsError(
             f"--backup-directory may not be inside --data: set it to a directory on another disk, or to "

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from server.catalogue.document import Field
+from server.catalogue.location import Location, parse_location
 from server.cpus import usable_cpus
 from server.defaults import ADMITTED_SHARE, EF_SEARCH, HNSW_FROM_VECTORS, MIN_RECALL, PASSAGE_OVERLAP_TOKENS
 from server.logs.access import ACCESS_LOG_MODES, AccessLogMode
@@ -84,10 +85,11 @@ class Settings:
         "short. Up to 3 may always be missing.",
         default="0.2",
     )
-    data: Path | None = _setting(
-        Path,
-        "Directory of the store, which keeps every acknowledged document. Without it, documents come from --catalogue "
-        "alone, and CatalogService rejects writes.",
+    data: Location | None = _setting(
+        parse_location,
+        "Directory of the store, which keeps every acknowledged document, or its database in PostgreSQL as "
+        "postgresql://user@host:port/database. Without it, documents come from --catalogue alone, and CatalogService "
+        "rejects writes.",
         default="",
         metavar="DIR",
     )

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from sample.server_process import REPOSITORY, ServerProcess, running_server
+from tests.postgresql import Cluster
 from tests.tiny_bundle import make_bundle
 
 # A shell ignores SIGINT in a background job, and every child inherits that: tests of Ctrl-C would wait forever.
@@ -75,3 +76,11 @@ def default_server(default_bundle: Path) -> Iterator[ServerProcess]:
     """A server of the default model and the sample catalogue, in a separate process."""
     with running_server(server_flags(default_bundle, SAMPLE_CATALOGUE)) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A cluster of PostgreSQL, for tests that do not stop it."""
+    cluster = Cluster()
+    yield cluster
+    cluster.close()

@@ -25,6 +25,9 @@ ADVICE: dict[type[errors.ChajaError], str] = {
     errors.ImportTakenOver: "Stop. Another client continues this import.",
     errors.OutOfRange: "Discard the copy and watch again from 0.",
     errors.ReadOnly: "Start the server with `--data`, or change the catalogue file.",
+    errors.StoreUnavailable: "Repeat the call with the same `request_id`: the change may have been made. If it lasts, "
+    "see the log: PostgreSQL is away, read-only, or used by another server.",
+    errors.ChangesLost: "Repeat the call on another server. See [what to do](store.md#postgresql) with this one.",
     errors.StoreFull: "Free disk space, then repeat the write.",
 }
 """By error; `make docs` fails if one of `server.rpc.errors.ROW_OF` is missing."""

@@ -46,14 +46,14 @@ def measure_writes(setting: Setting, peaks: Peaks) -> Iterator[Figure]:
                 write_ms, encode_ms = _upserts(client, documents)
                 written.append(write_ms)
                 encoded.append(encode_ms)
-                rates.append(_import(client, documents, seconds=setting.seconds))
-                bare.append(_bare(setting, queries))
+                rates.append(import_documents(client, documents, seconds=setting.seconds))
+                bare.append(encode_alone(setting, queries))
             rate = SEARCH_SHARE * peaks.peak.rate
             for seed in range(setting.repeats):
                 alone.append(setting.opened(server, rate, seed=seed).latency_ms(99))
                 stopped = threading.Event()
                 with ThreadPoolExecutor(1) as pool:
-                    importing = pool.submit(_import, client, documents, stopped=stopped)
+                    importing = pool.submit(import_documents, client, documents, stopped=stopped)
                     try:
                         beside.append(setting.opened(server, rate, seed=seed).latency_ms(99))
                     finally:
@@ -96,12 +96,12 @@ def _upserts(client: chaja.Client, documents: Iterator[Upsert]) -> tuple[float, 
     return 1e3 * statistics.median(written), 1e3 * statistics.median(encoded)
 
 
-def _bare(setting: Setting, queries: Path) -> float:
+def encode_alone(setting: Setting, queries: Path) -> float:
     threads = len(setting.cores)
     return encode_bare(setting.bundle, queries, threads=threads, batch=BARE_BATCH, seconds=setting.seconds).rate
 
 
-def _import(
+def import_documents(
     client: chaja.Client,
     documents: Iterator[Upsert],
     *,

@@ -41,7 +41,7 @@ class Dependencies(MetadataHookInterface):
     def update(self, metadata: dict[str, Any]) -> None:
         """Sets the dependencies and the extras."""
         metadata["dependencies"] = requirements(REPOSITORY, group="server")
-        metadata["optional-dependencies"] = {extra: group(extra) for extra in ("export", "tune", "otel")}
+        metadata["optional-dependencies"] = {extra: group(extra) for extra in ("export", "tune", "otel", "postgresql")}
 
 
 class Packages(BuildHookInterface[Any]):

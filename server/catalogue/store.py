@@ -11,7 +11,6 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,10 +19,10 @@ from numpy.typing import NDArray
 from server.catalogue.changes import Change, Stored
 from server.catalogue.checksums import checksum_of, wrong_checksum
 from server.catalogue.databases.connection import Connection, query_value
-from server.catalogue.databases.interface import Database
-from server.catalogue.databases.sqlite import SqliteDatabase
+from server.catalogue.databases.opening import open_database
 from server.catalogue.document import Document
 from server.catalogue.encoded import Vectors, Versioned
+from server.catalogue.location import Location
 from server.catalogue.partial import Fields, read_document
 from server.catalogue.rules import RuleKind, StoredRule, read_rules
 from server.catalogue.sequences import is_in_gap, live_sequences_of
@@ -53,20 +52,25 @@ NO_VECTORS: VectorRow = (None, None, None, None)
 
 
 class Store:
-    """The documents of one directory.
+    """The documents of one database.
 
     Attributes:
+        location: Its directory, or the URL of its database.
         id: Unique id of this database, so that snapshots of another database are detected.
     """
 
-    def __init__(self, directory: Path, *, durable: bool = True, serving: bool = True) -> None:
-        """Opens the store, or makes it.
+    def __init__(
+        self, location: Location, *, durable: bool = True, serving: bool = True, exclusive: bool = False
+    ) -> None:
+        """Opens the store, or makes it in a directory.
 
-        If `durable`, writes survive a crash of the machine. If `serving`, a small store is verified first, and replaced
-        versions are purged. Raises StoreError; if it is DatabaseDamaged, its message names the newest backup.
+        If `durable`, writes survive a crash of the machine. If `serving`, a small store in a directory is verified
+        first, and its replaced versions are purged. If `exclusive`, no other such process may use the database of a
+        URL; `locked` does this for a directory. Raises StoreError; if it is DatabaseDamaged, its message says how to
+        repair the database.
         """
-        self.directory = directory
-        self._database: Database = SqliteDatabase(directory, durable=durable, serving=serving)
+        self.location = location
+        self._database = open_database(location, durable=durable, serving=serving, exclusive=exclusive)
         self.id = self._database.id
         if serving and not self._database.is_shared:
             try:
@@ -87,6 +91,10 @@ class Store:
     def sequence(self) -> int:
         """Sequence of the last change; 0 if there is none. It never repeats (docs/store.md)."""
         return self._database.sequence
+
+    def refresh(self) -> None:
+        """Looks for changes of other servers, and for lost ones; see `Database.refresh`."""
+        self._database.refresh()
 
     def verify(self) -> None:
         """Reads the whole database; raises DatabaseDamaged if something is not as it was written."""

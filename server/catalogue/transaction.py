@@ -70,14 +70,16 @@ class Transaction:
     def put(self, document: Document, vectors: Vectors, *, revision: str) -> int:
         """Writes a document, replacing the one with its id; returns its version."""
         self._retire(document.id)
-        self.connection.execute("DELETE FROM deletions WHERE id = ?", (document.id,))
         self._advance()
         content = content_of(document)
-        self.connection.execute(
-            "INSERT INTO documents (sequence, id, checksum, content) VALUES (?, ?, ?, ?)",
-            (self.sequence, document.id, checksum_of(document.id.encode(), content), content),
-        )
-        self.put_vectors(self.sequence, vectors, revision=revision)
+        self._number_of(revision)
+        with self.connection.batch():
+            self.connection.execute("DELETE FROM deletions WHERE id = ?", (document.id,))
+            self.connection.execute(
+                "INSERT INTO documents (sequence, id, checksum, content) VALUES (?, ?, ?, ?)",
+                (self.sequence, document.id, checksum_of(document.id.encode(), content), content),
+            )
+            self.put_vectors(self.sequence, vectors, revision=revision)
         self.added.append(Versioned(self.sequence, document, vectors))
         return self.sequence
 
@@ -206,11 +208,12 @@ class Transaction:
         self.sequence += 1
 
     def _retire(self, id: str) -> None:
-        rows = self.connection.execute(
-            "UPDATE documents SET retired_seconds = ? WHERE id = ? AND retired_seconds IS NULL RETURNING sequence",
-            (self._now, id),
-        )
-        self.retired += [row[0] for row in rows]
+        sequence = live_sequences_of(self.connection, [id]).get(id)
+        if sequence is not None:
+            self.connection.execute(
+                "UPDATE documents SET retired_seconds = ? WHERE sequence = ?", (self._now, sequence)
+            )
+            self.retired.append(sequence)
 
     def _number_of(self, revision: str) -> int:
         if (number := self._numbers.get(revision)) is None:

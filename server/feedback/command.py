@@ -28,9 +28,9 @@ def learn(options: Namespace) -> None:
     """Runs the command. Raises LearningRefused if R@1 would fall, StoreError, BundleError or StoreFull."""
     policy = Policy(min_users=options.min_users, min_agreement=options.min_agreement, max_examples=options.max_examples)
     with contextlib.ExitStack() as stack:
-        if not options.dry_run:
+        if not options.dry_run and isinstance(options.data, Path):
             stack.enter_context(locked(options.data))
-        store = Store(options.data, serving=not options.dry_run)
+        store = Store(options.data, serving=not options.dry_run, exclusive=not options.dry_run)
         stack.callback(store.close)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chaja-learn-")))
         bundle = Bundle(options.bundle)

@@ -1,12 +1,14 @@
 """Finds and measures what feedback teaches; `server.writing.learning` runs this program beside the server.
 
-    python -m server.feedback.process TASK FOLDER
+    python -m server.feedback.process FOLDER
 
-TASK is a `Task` as JSON, FOLDER an empty folder for temporary files, and the output a `Studied`. A separate process
+The variable `TASK` is a `Task` as JSON, since others can see arguments; FOLDER is an empty folder for temporary files,
+and the output a `Studied`. A separate process
 does not hold the server's GIL, and can be ended at any time. It ends with its parent, and changes nothing.
 """
 
 import contextlib
+import os
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +16,7 @@ from typing import NamedTuple
 import msgspec
 
 from server.catalogue.document import Field
+from server.catalogue.location import parse_location
 from server.catalogue.store import Store
 from server.child import begin_child
 from server.encoding.bundle import Bundle
@@ -23,12 +26,15 @@ from server.feedback.policy import Policy
 
 NICENESS = 19
 
+TASK = "CHAJA_STUDY_TASK"
+"""The variable with the task."""
+
 
 class Task(NamedTuple):
     """The input of a study.
 
     Attributes:
-        data: The directory of the store.
+        data: The directory or the URL of the store.
         bundle: The directory of the bundle.
         revision: The revision that serves.
         weights: The factors of fields that replace the bundle's.
@@ -52,7 +58,7 @@ def study(task: Task, *, folder: Path) -> Studied:
 
     Raises StoreError, BundleError, or LearningFailed if the bundle is not the one that serves.
     """
-    with contextlib.closing(Store(Path(task.data), serving=False)) as store:
+    with contextlib.closing(Store(parse_location(task.data), serving=False)) as store:
         bundle = Bundle(Path(task.bundle))
         if (found := bundle.manifest.revision) != task.revision:
             raise LearningFailed(f"{task.bundle} has revision {found}, but {task.revision} serves: reload first")
@@ -66,7 +72,7 @@ def main() -> int:
     """Studies the feedback; prints the result, or the error. Returns the exit code."""
     begin_child(NICENESS)
     try:
-        found = study(msgspec.json.decode(sys.argv[1], type=Task), folder=Path(sys.argv[2]))
+        found = study(msgspec.json.decode(os.environ[TASK], type=Task), folder=Path(sys.argv[1]))
     except (ChajaError, OSError) as error:
         print(first_line(error), file=sys.stderr)
         return 1

@@ -86,10 +86,25 @@ class IndexBuilder:
                 index.follow(added, [], sequence=added[-1].sequence)
                 self.progress.advance(len(index.state.slots.sequences))
                 self._report(index)
+        self._follow(index, [], until)
+
+    def follow(self, index: LiveIndex) -> None:
+        """Applies the store's changes to an index that serves, at once: a search sees none or all of them.
+
+        Raises the same errors as `catch_up`.
+        """
+        until = self.store.sequence
+        changed = self.store.after(index.state.sequence, self.bundle.manifest.revision)
+        found = sorted({each.document.id: each for each in changed}.values(), key=lambda each: each.sequence)
+        self._follow(index, self._with_vectors(found, map), until)
+
+    def _follow(self, index: LiveIndex, added: Sequence[Versioned], until: int) -> None:
+        """Adds versions to an index, retires those that the store no longer has, and replaces the rules."""
         slots = index.state.slots
         retired = np.setdiff1d(slots.sequences[slots.live], self.store.live_sequences(), assume_unique=True)
         rules = QueryRules.read(self.store.rules, self.store.sequences_of)
-        index.follow([], retired.tolist(), sequence=max(until, index.state.sequence), rules=rules)
+        sequence = max(until, index.state.sequence, *(each.sequence for each in added))
+        index.follow(added, retired.tolist(), sequence=sequence, rules=rules)
 
     def wait_for_graph(self, index: LiveIndex) -> None:
         """Waits for the graph that an index is building; raises LoadingCancelled if `cancelled` is set."""

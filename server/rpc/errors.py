@@ -17,6 +17,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from server.errors import (
     ChajaError,
+    ChangesLost,
     Conflict,
     ConnectionOverloaded,
     DeadlinePassed,
@@ -36,6 +37,7 @@ from server.errors import (
     ReloadFailed,
     ResponseTooLarge,
     StoreFull,
+    StoreUnavailable,
     UnknownMethod,
 )
 
@@ -80,6 +82,8 @@ ROW_OF: dict[type[ChajaError], Row] = {
     OutOfRange: Row(grpc.StatusCode.OUT_OF_RANGE, "CHANGES_OUT_OF_RANGE"),
     ReadOnly: Row(grpc.StatusCode.FAILED_PRECONDITION, "READ_ONLY"),
     StoreFull: Row(grpc.StatusCode.RESOURCE_EXHAUSTED, "STORE_FULL"),
+    ChangesLost: Row(grpc.StatusCode.UNAVAILABLE, "STORE_LOST_CHANGES"),
+    StoreUnavailable: Row(grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE"),
 }
 
 REASONS = [row.reason for row in ROW_OF.values()]

@@ -38,6 +38,10 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
         """Reports NOT_SERVING, liveness included, because a thread has died. The server still accepts calls."""
         self._set(Status.NOT_SERVING, self._statuses)
 
+    def refuse(self) -> None:
+        """Reports NOT_SERVING except for liveness: a restart would not help."""
+        self._set(Status.NOT_SERVING, self._statuses.keys() - {LIVENESS})
+
     def shut_down(self) -> None:
         """Reports NOT_SERVING permanently; liveness stays SERVING until the process ends."""
         self._set(Status.NOT_SERVING, self._statuses.keys() - {LIVENESS})

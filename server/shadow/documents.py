@@ -58,7 +58,7 @@ def stored_documents(store: Store, revision: str) -> list[Versioned]:
     """
     versions = {each.document.id: each for each in store.after(0, revision)}
     if not versions:
-        raise StoreError(f"{store.directory} has no documents")
+        raise StoreError(f"{store.location} has no documents")
     return sorted(versions.values(), key=lambda each: each.sequence)
 
 

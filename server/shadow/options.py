@@ -83,7 +83,7 @@ def add_shadow_options(parser: ArgumentParser) -> None:
 def check_shadow_options(options: Namespace) -> None:
     """Sets the default modes; raises SettingsError if options contradict each other."""
     if (options.data is None) == (options.catalogue is None):
-        raise SettingsError("set --data (a directory) or --catalogue (a file), where the documents are")
+        raise SettingsError("set --data (a directory or database) or --catalogue (a file), where the documents are")
     if options.data is None and options.queries is None:
         raise SettingsError("--catalogue needs --queries: without --data there is no feedback")
     if options.data is None and "own" in (options.examples, options.new_examples):
@@ -96,7 +96,7 @@ def check_shadow_options(options: Namespace) -> None:
         raise SettingsError("--json must name another file than those that are read")
     read = {"--data": options.data, "--bundle": options.bundle, "--new-bundle": options.new_bundle}
     for flag, directory in read.items():
-        if options.json is not None and directory is not None and _is_inside(options.json, directory):
+        if options.json is not None and isinstance(directory, Path) and _is_inside(options.json, directory):
             raise SettingsError(f"--json must name a file outside the directory of {flag}")
     options.mode = list(dict.fromkeys(map(Mode, options.mode or DEFAULT_MODES)))
 

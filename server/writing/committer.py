@@ -21,7 +21,7 @@ from server.catalogue.document import Document, content_of
 from server.catalogue.encoded import Vectors
 from server.catalogue.store import Store
 from server.catalogue.transaction import Transaction
-from server.errors import ChajaError, Conflict, NotReady
+from server.errors import ChajaError, Conflict, NotReady, StoreUnavailable
 from server.live.index import LiveIndex
 from server.logs.rate import Rate
 from server.metrics import Metrics
@@ -92,13 +92,25 @@ class Committer:
         death: Done when an error has ended the thread.
     """
 
-    def __init__(self, store: Store, index: LiveIndex, metrics: Metrics, *, on_commit: Callable[[], None]) -> None:
-        """Starts the thread; `on_commit` is called on the running event loop."""
+    def __init__(
+        self,
+        store: Store,
+        index: LiveIndex,
+        metrics: Metrics,
+        *,
+        on_commit: Callable[[], None],
+        catch_up: Callable[[LiveIndex], None],
+    ) -> None:
+        """Starts the thread; `on_commit` is called on the running event loop.
+
+        `catch_up` brings the index up to date with the store, if that has changes that are not in the index.
+        """
         self._store = store
         self.index = index
         self.lock = threading.Lock()
         self._metrics = metrics
         self._on_commit = on_commit
+        self._catch_up = catch_up
         self._committing_since = 0.0
         self._rules = index.state.rules
         self._failed_commits = Rate(lines=1, seconds=10)
@@ -122,6 +134,13 @@ class Committer:
     def refresh_soon(self) -> None:
         """Asks the thread to publish improvements of the index, such as a new graph. Any thread may call it."""
         self._waiting.put(Signal.REFRESH)
+
+    def catch_up(self) -> None:
+        """Brings the index up to date with the store. Any thread may call it; see `Store.refresh`."""
+        with self.lock:
+            if self.index.state.sequence < self._store.sequence:
+                self._catch_up(self.index)
+        self._loop.call_soon_threadsafe(self._on_commit)
 
     def close(self) -> None:
         """Finishes the waiting requests and ends the thread. Blocks; the event loop must be running."""
@@ -166,9 +185,14 @@ class Committer:
     def _commit(self, group: Sequence[CommitRequest]) -> None:
         outcomes: list[list[Outcome] | Exception] = []
         started = time.perf_counter()
-        self._rules = self.index.state.rules  # Of each request, those after it; used once the group is durable.
         try:
+            if self.index.state.sequence < self._store.sequence:
+                self._catch_up(self.index)
+            self._rules = self.index.state.rules  # Of each request, those after it; used once the group is durable.
             with self._store.write() as transaction:
+                if self.index.state.sequence < transaction.sequence:
+                    # An earlier commit was made, though the database went away before it said so.
+                    raise StoreUnavailable("the catalogue has changed meanwhile; try again")
                 for request in group:
                     outcomes.append(self._attempt(request, transaction))
                 self._committing_since = time.monotonic()

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from server.catalogue.store import RETIRED_SECONDS, Store
 from server.engine import EngineSlot
-from server.errors import ChajaError, LoadingCancelled
+from server.errors import ChajaError, ChangesLost, LoadingCancelled, StoreUnavailable
 from server.live.index import LiveIndex
 from server.live.loading import Loaded
 from server.live.snapshots import SnapshotFolder
@@ -51,7 +51,8 @@ FORGOTTEN_VECTORS = 200
 class LiveCatalogue:
     """The store, its live index, their reader and writers. Used on the event loop.
 
-    `death` is done when an error has ended the committer: no more changes can be made.
+    `death` is done when an error has ended the committer: no more changes can be made. `lost` is done when the store
+    has lost changes that were acknowledged: it is not used any more.
     """
 
     def __init__(
@@ -75,8 +76,15 @@ class LiveCatalogue:
         self._metrics = metrics
         self._snapshots = snapshots
         self._encoder = DocumentEncoder(store, overlap_tokens=overlap_tokens)
-        self._committer = Committer(store, loaded.index, metrics, on_commit=self._committed)
+        self._committer = Committer(
+            store,
+            loaded.index,
+            metrics,
+            on_commit=self._committed,
+            catch_up=self._catch_up,
+        )
         self.death = self._committer.death
+        self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.reader = Reader(store, slot, self._committer.lock)
         self.writer = Writer(store, slot, self._committer, self._encoder)
         self.feedback = FeedbackWriter(store, metrics.feedback, keep_days=feedback_days)
@@ -88,6 +96,7 @@ class LiveCatalogue:
         self._saved_graph_vectors = loaded.index.state.dense.graph_count
         self._new_index = loaded.saved_sequence < 0
         self._measuring = asyncio.Lock()
+        self._away = False
         self._keep_vectors_seconds = keep_vectors_seconds
         # Until when the vectors of each replaced model are kept, as a value of `time.monotonic()`.
         self._obsolete: dict[str, float] = {}
@@ -151,6 +160,9 @@ class LiveCatalogue:
             loaded.index.close()
             raise
 
+    def _catch_up(self, index: LiveIndex) -> None:
+        self._loaded.builder.follow(index)
+
     def _retire_vectors(self, served: str, *, after_seconds: float) -> None:
         """Sets when to delete the vectors of the models that are not served and not yet retired."""
         until = time.monotonic() + after_seconds
@@ -191,6 +203,8 @@ class LiveCatalogue:
 
     async def _maintain_once(self) -> None:
         """Runs one round of maintenance. Keeps no reference to the index, so that a replaced one is freed."""
+        if not await self._follow():
+            return
         index = self._committer.index
         if index.dense.graph_generation != self._graph_generation:
             self._graph_generation = index.dense.graph_generation
@@ -215,6 +229,28 @@ class LiveCatalogue:
         await _in_thread(self._purge)
         await _in_thread(self.feedback.purge)
         await _in_thread(self._follow_demand)
+
+    async def _follow(self) -> bool:
+        """Applies changes that others have made, or a commit whose end was not known; returns whether the store works.
+
+        If the store has lost changes that were acknowledged, `lost` is done.
+        """
+        try:
+            await _in_thread(self._store.refresh)
+        except StoreUnavailable as error:
+            if isinstance(error, ChangesLost) and not self.lost.done():
+                log.critical("%s", error)
+                self.lost.set_result(None)
+            elif not self._away:
+                log.error("the store is away: %s", error)
+            self._away = True
+            return False
+        if self._away:
+            log.info("the store is back")
+        self._away = False
+        if self._committer.index.state.sequence < self._store.sequence:
+            await _in_thread(self._committer.catch_up)
+        return True
 
     async def _measure(self) -> None:
         """Measures the baseline of scores again if the index has changed much, and publishes it."""

@@ -9,7 +9,7 @@ import tempfile
 import msgspec
 
 from server.errors import LearningFailed, first_line
-from server.feedback.process import Studied, Task
+from server.feedback.process import TASK, Studied, Task
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
@@ -30,13 +30,12 @@ async def _run(task: Task, folder: str) -> Studied:
         sys.executable,
         "-m",
         Task.__module__,  # `server.feedback.process`; the wheel renames packages.
-        msgspec.json.encode(task).decode(),
         folder,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         start_new_session=True,
-        env=os.environ | ONE_THREAD,
+        env=os.environ | ONE_THREAD | {TASK: msgspec.json.encode(task).decode()},
     )
     assert process.stdout is not None
     assert process.stderr is not None

@@ -40,7 +40,13 @@ class Server:
         options |= {"encode_workers": 1, "cache_bytes": 0, "longest_wait_seconds": 60.0}
         settings = Settings(bundle=self.bundle, catalogue=self.catalogue, **options)
         self.reloader = Reloader(
-            settings, self.store, self.slot, self.metrics, audit=AuditLog(on=True), on_serving=self._serving
+            settings,
+            self.store,
+            self.slot,
+            self.metrics,
+            audit=AuditLog(on=True),
+            folder=directory / "index",
+            on_serving=self._serving,
         )
 
     def _serving(self) -> None:

@@ -37,6 +37,12 @@ class Database(Protocol):
         If the context or the commit raises an error, none is kept.
         """
 
+    def refresh(self) -> None:
+        """Looks for changes of other servers, so that `sequence` counts them.
+
+        Raises StoreUnavailable, or ChangesLost if the database lacks changes that this process has seen.
+        """
+
     def size_bytes(self) -> int:
         """Returns the size of the database."""
 

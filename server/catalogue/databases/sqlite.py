@@ -73,6 +73,9 @@ class SqliteDatabase:
         if self._serving:
             self._acknowledge()  # The last connection has changed the database.
 
+    def refresh(self) -> None:
+        """Does nothing: there are no other servers."""
+
     def size_bytes(self) -> int:
         """Returns the size of the file."""
         with self.reading() as connection:

@@ -55,7 +55,7 @@ def test_the_wheel_requires_what_the_checkout_requires(wheel: zipfile.ZipFile) -
     groups = PYPROJECT["dependency-groups"]
     always = [entry for entry in required if "extra ==" not in entry]
     assert names(always) == names([*PYPROJECT["project"]["dependencies"], *groups["server"]])
-    for extra in ("export", "tune", "otel"):
+    for extra in ("export", "tune", "otel", "postgresql"):
         entries = [entry for entry in required if f"extra == '{extra}'" in entry]
         assert names(entries) == names([entry for entry in groups[extra] if isinstance(entry, str)])
 

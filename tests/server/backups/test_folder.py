@@ -12,7 +12,7 @@ from server.backups.folder import BackupFolder
 from server.catalogue.database import back_up
 from server.catalogue.store import Store
 from server.errors import StoreError
-from tests.server.catalogue.stores import put
+from tests.server.catalogue.stores import directory_of, put
 
 NOW = 1_796_000_000.0
 DAY = 86400.0
@@ -33,7 +33,7 @@ def folder(tmp_path: Path, store: Store) -> BackupFolder:
 
 
 def made(folder: BackupFolder, store: Store, *days: int) -> list[Path]:
-    return [back_up(store.directory, folder.new_path(NOW + day * DAY)) for day in days]
+    return [back_up(directory_of(store), folder.new_path(NOW + day * DAY)) for day in days]
 
 
 def test_names_sort_by_time_and_suit_any_file_system(folder: BackupFolder) -> None:
@@ -100,7 +100,7 @@ def test_only_the_newest_backups_of_this_store_are_kept(
     with contextlib.closing(Store(tmp_path / "other", durable=False)) as other:
         theirs = made(BackupFolder(folder.path, other.id), other, -9, -8)
     ours = made(folder, store, 0, 1, 2, 3)
-    foreign = [back_up(store.directory, folder.path / name) for name in ("mine.sqlite", f"x{ours[0].name}")]
+    foreign = [back_up(directory_of(store), folder.path / name) for name in ("mine.sqlite", f"x{ours[0].name}")]
     folder.remove_old(keep, ours[-1])
     assert [path for path in ours if path.exists()] == ours[-keep:]
     assert all(path.exists() for path in (*theirs, *foreign))
@@ -167,7 +167,7 @@ def test_a_file_in_the_place_of_the_directory_is_named(tmp_path: Path, store: St
 
 
 def test_the_folder_of_backups_in_the_store_is_made(tmp_path: Path, store: Store) -> None:
-    folder = BackupFolder(store.directory / "backups", store.id, make=True)
+    folder = BackupFolder(directory_of(store) / "backups", store.id, make=True)
     folder.lock()
     assert folder.path.stat().st_mode & 0o777 == 0o700
     folder.unlock()

@@ -1,5 +1,6 @@
 """Documents and vectors that several tests write into the store."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,3 +33,9 @@ def execute(store: Store, sql: str, *parameters: object) -> list[tuple[Any, ...]
     with store.write() as transaction:
         found = transaction.connection.execute(sql, parameters)
         return found.fetchall() if sql.startswith(("SELECT", "PRAGMA")) else []
+
+
+def directory_of(store: Store) -> Path:
+    """Returns the directory of a store in SQLite."""
+    assert isinstance(store.location, Path)
+    return store.location

@@ -3,6 +3,7 @@ import shutil
 import sqlite3
 import struct
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,12 @@ from server.catalogue.database import DATABASE, back_up, restore
 from server.catalogue.store import Store
 from server.errors import DatabaseDamaged
 from tests.server.catalogue.stores import put
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with contextlib.closing(Store(tmp_path)) as store:
+        yield store
 
 
 def test_a_log_that_lost_acknowledged_changes_is_detected(tmp_path: Path) -> None:

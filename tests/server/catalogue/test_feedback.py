@@ -1,7 +1,7 @@
 """Tests that the store keeps feedback: once, bounded, erasable, and without the keys of users."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.catalogue import feedback
-from server.catalogue.database import DATABASE, back_up, connect, restore
+from server.catalogue.database import DATABASE, back_up, restore
 from server.catalogue.feedback import (
     DAY_SECONDS,
     Event,
@@ -21,9 +21,10 @@ from server.catalogue.feedback import (
     forget_promotions,
     record_promotions,
 )
+from server.catalogue.location import Location
 from server.catalogue.store import Store
 from server.errors import DatabaseDamaged
-from tests.server.catalogue.stores import put
+from tests.server.catalogue.stores import execute, put
 
 STORED, KNOWN, UNKNOWN, TOO_MANY = Recorded
 CLICKED, REJECTED, SHOWN = FeedbackKind.CLICKED, FeedbackKind.REJECTED, FeedbackKind.SHOWN
@@ -42,8 +43,8 @@ def event(
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with contextlib.closing(Store(tmp_path, durable=False)) as store:
+def store(location: Location) -> Iterator[Store]:
+    with contextlib.closing(Store(location, durable=False)) as store:
         put(store, "a", "b")
         yield store
 
@@ -80,10 +81,9 @@ def test_an_event_counts_once_by_search_document_kind_and_user(log: FeedbackLog)
 
 @given(st.lists(st.tuples(st.sampled_from("st"), st.sampled_from("ab"), st.sampled_from(FeedbackKind), st.text())))
 def test_events_are_the_same_only_if_all_of_their_parts_are(
-    tmp_path_factory: pytest.TempPathFactory, parts: list[tuple[str, str, FeedbackKind, str]]
+    new_location: Callable[[], Location], parts: list[tuple[str, str, FeedbackKind, str]]
 ) -> None:
-    directory = tmp_path_factory.mktemp("store")
-    with contextlib.closing(Store(directory, durable=False)) as store:
+    with contextlib.closing(Store(new_location(), durable=False)) as store:
         put(store, "a", "b")
         events = [event(user, search=search, id=id, kind=kind) for search, id, kind, user in parts]
         (recorded,) = FeedbackLog(store).record([events])
@@ -185,8 +185,7 @@ def test_a_changed_value_is_detected(log: FeedbackLog, store: Store, change: str
     with store.write() as transaction:
         record_promotions(transaction, [Promotion("a", "환율", 2, 7)])
     store.verify()
-    with contextlib.closing(connect(store.directory)) as connection:
-        connection.execute(change)
+    execute(store, change)
     with pytest.raises(DatabaseDamaged, match="the checksum of a row of feedback is wrong"):
         store.verify()
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from server.batching.speed import Speed
 from server.catalogue.changes import Outcome, Stored, Upsert
 from server.catalogue.document import Document
+from server.catalogue.location import Location
 from server.catalogue.rules import RuleKind
 from server.catalogue.store import Store
 from server.encoding.cache import EmbeddingCache
@@ -28,10 +29,12 @@ from tests.server.making import ENGINE_SETTINGS, OVERLAP_TOKENS, WatchedBundle, 
 class Core:
     """The layers between the services and the disk. Make it on the event loop."""
 
-    def __init__(self, directory: Path, bundle: WatchedBundle, *, keep_vectors_seconds: float) -> None:
+    def __init__(
+        self, directory: Path, bundle: WatchedBundle, *, keep_vectors_seconds: float, location: Location | None = None
+    ) -> None:
         self.bundle = bundle
         directory.mkdir(exist_ok=True)
-        self.store = Store(directory, durable=False)
+        self.store = Store(location or directory, durable=False)
         self.slot, self.metrics = EngineSlot(on_broken=lambda: None), Metrics()
         loaded = self.load(bundle)
         self.slot.swap(self.engine_of(loaded))
@@ -115,11 +118,15 @@ class Core:
 
 @contextlib.asynccontextmanager
 async def running(
-    directory: Path, bundle: Path | WatchedBundle, *, keep_vectors_seconds: float = 3600
+    directory: Path,
+    bundle: Path | WatchedBundle,
+    *,
+    keep_vectors_seconds: float = 3600,
+    location: Location | None = None,
 ) -> AsyncIterator[Core]:
-    """Runs a core and closes it."""
+    """Runs a core and closes it. The store is in `directory` unless `location` is another place."""
     watched = bundle if isinstance(bundle, WatchedBundle) else WatchedBundle(bundle)
-    core = Core(directory, watched, keep_vectors_seconds=keep_vectors_seconds)
+    core = Core(directory, watched, keep_vectors_seconds=keep_vectors_seconds, location=location)
     try:
         yield core
     finally:

@@ -18,6 +18,7 @@ import pytest
 from server.catalogue.database import DATABASE
 from server.catalogue.document import Document
 from server.catalogue.feedback import Event, FeedbackKind, FeedbackLog
+from server.catalogue.location import text_of
 from server.encoding.golden import GOLDEN_FILE
 from server.encoding.manifest import read_manifest
 from server.errors import LearningFailed, LearningRefused
@@ -44,7 +45,7 @@ Study = Callable[[], Awaitable[Studied]]
 
 
 def task_of(core: Core) -> Task:
-    return Task(str(core.store.directory), str(core.bundle.directory), core.bundle.manifest.revision, {})
+    return Task(text_of(core.store.location), str(core.bundle.directory), core.bundle.manifest.revision, {})
 
 
 @contextlib.asynccontextmanager

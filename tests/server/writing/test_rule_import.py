@@ -8,6 +8,7 @@ from server import commands
 from server.catalogue.rules import DeleteRule, PutRule, RuleKind
 from server.errors import CatalogueError
 from server.writing.rules import RuleChanges
+from tests.server.catalogue.stores import directory_of
 from tests.server.making import WatchedBundle
 from tests.server.synonyms.making import rule
 from tests.server.writing.making import Core, running
@@ -65,7 +66,7 @@ async def test_a_restart_and_another_model_keep_the_rules(
     await core.take_over(WatchedBundle(other_bundle))
     assert live(core) == ["a -> b", "x -> y"]
     await put(core, "u -> v")
-    directory = core.store.directory
+    directory = directory_of(core.store)
     await core.close()
     async with running(directory, tiny_bundle) as again:
         assert live(again) == ["a -> b", "u -> v", "x -> y"]
@@ -77,7 +78,7 @@ async def test_exported_rules_are_imported_as_they_were(core: Core, tmp_path: Pa
     await put(core, "ko: 체카 = 체크카드 = 체크 카드", "마통 -> 마이너스통장", "en-us: cc -> credit card")
     rules = core.slot.engine.index.state.rules.synonyms
     file = tmp_path / "synonyms.txt"
-    flags = ["--data", str(core.store.directory), "--to", str(tmp_path / "c.jsonl"), "--synonyms-to", str(file)]
+    flags = ["--data", str(directory_of(core.store)), "--to", str(tmp_path / "c.jsonl"), "--synonyms-to", str(file)]
     commands.run(["export-catalogue", *flags])
     async with running(tmp_path / "other", tiny_bundle) as other:
         await other.import_synonyms(file)
@@ -87,7 +88,7 @@ async def test_exported_rules_are_imported_as_they_were(core: Core, tmp_path: Pa
 async def test_a_restored_backup_has_the_rules(core: Core, tmp_path: Path, tiny_bundle: Path) -> None:
     await put(core, "체카 = 체크카드")
     backup = tmp_path / "backup.sqlite"
-    commands.run(["backup", "--data", str(core.store.directory), "--to", str(backup)])
+    commands.run(["backup", "--data", str(directory_of(core.store)), "--to", str(backup)])
     await put(core, "마통 -> 마이너스통장")
     (tmp_path / "other").mkdir()
     commands.run(["restore", "--data", str(tmp_path / "other"), "--from", str(backup)])
@@ -150,7 +151,7 @@ async def test_rules_of_merchandising_are_imported_and_exported_too(
     await core.import_rules(RuleKind.MERCHANDISING, write(file, boost, pin))
     assert core.store.sequence == 2
     exported = tmp_path / "exported.jsonl"
-    flags = ["--data", str(core.store.directory), "--to", str(tmp_path / "c.jsonl"), "--rules-to", str(exported)]
+    flags = ["--data", str(directory_of(core.store)), "--to", str(tmp_path / "c.jsonl"), "--rules-to", str(exported)]
     commands.run(["export-catalogue", *flags])
     async with running(tmp_path / "other", tiny_bundle) as other:
         await other.import_rules(RuleKind.MERCHANDISING, exported)

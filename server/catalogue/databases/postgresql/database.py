@@ -1,0 +1,220 @@
+"""The log of a store in PostgreSQL.
+
+Each new connection checks the version of the tables, and that the log still has what this process has seen of it. So
+nothing is read from a replica that was promoted without the last changes. When PostgreSQL is away, reads and writes
+raise StoreUnavailable, and work again once it is back.
+"""
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+
+import psycopg
+
+from server.catalogue.checksums import find_wrong_row
+from server.catalogue.databases.connection import query_value
+from server.catalogue.databases.postgresql.connection import SCHEMA, PostgresqlConnection
+from server.catalogue.databases.postgresql.failures import translated
+from server.catalogue.databases.postgresql.head import (
+    Head,
+    commit_at,
+    has_lost,
+    lock_head,
+    read_head,
+    record_origin,
+)
+from server.catalogue.databases.postgresql.migrating import check_version
+from server.catalogue.databases.postgresql.pool import Pool
+from server.catalogue.location import DatabaseUrl
+from server.catalogue.transaction import Transaction
+from server.errors import ChangesLost, DatabaseDamaged, StoreUnavailable
+
+LOCK_SECONDS = 60
+"""Time that a transaction waits for another one's end."""
+
+IDLE_SECONDS = 30
+"""Time without a statement after which PostgreSQL ends a transaction: a server that hangs must not block the others."""
+
+OWNED_SECONDS = 5.0
+"""Time that a start waits for the lock of a server that has just ended."""
+
+OWNER_LOCK = 0x43484A42
+"""Key of the advisory lock of the one server that writes."""
+
+
+class PostgresqlDatabase:
+    """The database of a URL. It implements `Database`.
+
+    Attributes:
+        sequence: Sequence of the last change that this process has seen.
+    """
+
+    is_shared = True
+
+    def __init__(self, url: DatabaseUrl, *, durable: bool = True, exclusive: bool = False) -> None:
+        """Connects. If `exclusive`, no other process with this option may use the database. Raises StoreError."""
+        self.name = str(url)
+        self._url = url
+        self._durable = durable
+        self._exclusive = exclusive
+        self._lost = ""
+        self.id = ""
+        self.sequence = 0
+        self._pool = Pool(self._connect)
+        self._writing, self._seeing = threading.Lock(), threading.Lock()
+        self._writer: PostgresqlConnection | None = None
+        with translated(self.name), self._pool.connection() as connection:
+            head = read_head(connection)
+        self.id, self.sequence = head.id, head.sequence
+        if exclusive:
+            self._own()
+
+    def close(self) -> None:
+        """Closes the connections. Do not read or write afterwards."""
+        self._pool.close()
+        if self._writer is not None:
+            self._writer.close()
+
+    def size_bytes(self) -> int:
+        """Returns the size of the database, with all its schemas."""
+        with self.reading() as connection:
+            return int(query_value(connection, "SELECT pg_database_size(current_database())"))
+
+    def verify(self) -> None:
+        """Reads every row; raises DatabaseDamaged if one is not as it was written."""
+        with self.snapshot() as connection:
+            if (found := find_wrong_row(connection)) is not None:
+                raise self.damaged(found)
+
+    def damaged(self, reason: str) -> DatabaseDamaged:
+        """Returns the error of a database that is damaged for a reason."""
+        return DatabaseDamaged(f"{self.name} is damaged ({reason}); restore it with PostgreSQL's tools, as pg_restore")
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[PostgresqlConnection]:
+        """Yields a connection to read with."""
+        with translated(self.name):
+            self._check_lost()
+            with self._pool.connection() as connection:
+                yield connection
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[PostgresqlConnection]:
+        """Yields a connection to read one state with."""
+        with self.reading() as connection:
+            connection.script("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            yield connection
+            connection.script("COMMIT")
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[Transaction]:
+        """Begins a transaction; see `Database.write`.
+
+        Raises StoreUnavailable if PostgreSQL is away. If it went away during the commit, the changes may have been
+        made: the next transaction shows.
+        """
+        with self._writing, translated(self.name):
+            self._check_lost()
+            connection = self._usable_writer()
+            try:
+                seen = self.sequence
+                head = lock_head(connection)
+                self._compare(connection, head, seen)
+                transaction = Transaction(connection, head.sequence, gap=head.gap)
+                yield transaction
+                commit_at(connection, transaction.sequence, head)
+            except BaseException:
+                self._roll_back(connection)
+                raise
+            self._see(transaction.sequence)
+
+    def refresh(self) -> None:
+        """Looks for changes of others. Raises StoreUnavailable, or ChangesLost."""
+        with self.reading() as connection:
+            seen = self.sequence
+            self._compare(connection, read_head(connection), seen)
+        if self._exclusive:
+            with self._writing, translated(self.name):
+                self._usable_writer()  # If the connection was lost, another server may have the lock.
+
+    def _connect(self) -> PostgresqlConnection:
+        connection, seen = PostgresqlConnection(self._url), self.sequence
+        try:
+            check_version(connection, self._url)
+            committing = "on" if self._durable else "off"
+            connection.script(
+                f"SET search_path = {SCHEMA}; SET lock_timeout = '{LOCK_SECONDS}s'; "
+                f"SET idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'; "
+                # A stronger mode, such as remote_apply, stays.
+                f"SELECT set_config('synchronous_commit', '{committing}', false) "
+                f"WHERE current_setting('synchronous_commit') = 'off' OR '{committing}' = 'off'"
+            )
+            record_origin(connection)
+            if self.id:
+                self._compare(connection, read_head(connection), seen)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _compare(self, connection: PostgresqlConnection, head: Head, seen: int) -> None:
+        """Checks that the log has what was seen of it before its end was read, and remembers that."""
+        if head.id != self.id:
+            self._lost = f"{self.name} has another log than the one that was loaded: restart this server"
+        elif has_lost(connection, head, seen):
+            if query_value(connection, "SELECT pg_is_in_recovery()"):
+                raise StoreUnavailable(f"{self.name} is a replica that has not caught up; try again")
+            self._lost = (
+                f"{self.name} has lost changes: it has not had change {seen}, which was acknowledged; it may have "
+                "failed over to a replica that lacked the last ones: bring the old primary back, or restart this "
+                "server to go on without them"
+            )
+        self._check_lost()
+        self._see(head.sequence)
+
+    def _see(self, sequence: int) -> None:
+        with self._seeing:
+            self.sequence = max(self.sequence, sequence)
+
+    def _check_lost(self) -> None:
+        if self._lost:
+            raise ChangesLost(self._lost)
+
+    def _usable_writer(self) -> PostgresqlConnection:
+        if self._writer is None or not self._writer.is_usable:
+            if self._writer is not None:
+                self._writer.close()
+                self._writer = None
+            connection = self._connect()
+            if self._exclusive and not query_value(connection, "SELECT pg_try_advisory_lock(?)", (OWNER_LOCK,)):
+                connection.close()
+                raise StoreUnavailable(f"another server uses {self.name}: stop it, or set --data to another database")
+            self._writer = connection
+        return self._writer
+
+    def _own(self) -> None:
+        """Takes the lock of the one server that writes."""
+        until = time.monotonic() + OWNED_SECONDS
+        try:
+            while True:
+                try:
+                    with translated(self.name):
+                        self._usable_writer()
+                    return
+                except StoreUnavailable:
+                    if time.monotonic() >= until:
+                        raise
+                    time.sleep(OWNED_SECONDS / 50)
+        except BaseException:
+            self.close()
+            raise
+
+    @staticmethod
+    def _roll_back(connection: PostgresqlConnection) -> None:
+        """Rolls back the open transaction. The next one replaces a connection that is broken."""
+        try:
+            if connection.in_transaction:
+                connection.script("ROLLBACK")
+        except psycopg.Error:
+            connection.close()

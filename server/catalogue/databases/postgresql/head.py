@@ -1,0 +1,70 @@
+"""The end of the log in PostgreSQL, and whether this is the same log as before.
+
+    primary:   … 98, 99, 100 (acknowledged)       it dies, and a replica that has 98 is promoted
+    promoted:  … 98 ── gap 99–1861152000123456 ── 1861152000123457 …
+
+The first connection to another cluster, database or timeline than that of the last change records a gap for the next
+change: so sequences never repeat. A server that has seen 100 finds it in the gap, or beyond the end.
+"""
+
+from typing import NamedTuple
+
+from server.catalogue.databases.connection import Cursor
+from server.catalogue.databases.postgresql.connection import PostgresqlConnection
+from server.catalogue.sequences import Gap, gap_after, is_in_gap
+
+_ORIGIN = (
+    "SELECT pg_is_in_recovery(), "
+    "(SELECT system_identifier FROM pg_control_system()) || '/' || "
+    "(SELECT oid FROM pg_database WHERE datname = current_database()) || '/' || "
+    "CASE WHEN pg_is_in_recovery() THEN '' ELSE left(pg_walfile_name(pg_current_wal_lsn()), 8) END"
+)
+
+
+class Head(NamedTuple):
+    """The end of a log: its last sequence, and the gap before its next one, if there is one."""
+
+    id: str
+    sequence: int
+    gap: Gap | None
+
+
+def read_head(connection: PostgresqlConnection) -> Head:
+    """Returns the end of the log."""
+    return _head(connection.execute("SELECT id, sequence, gap_last FROM log"))
+
+
+def lock_head(connection: PostgresqlConnection) -> Head:
+    """Begins a transaction, waits for those of all others, and returns the end of the log."""
+    return _head(connection.script("BEGIN; SELECT id, sequence, gap_last FROM log FOR UPDATE"))
+
+
+def commit_at(connection: PostgresqlConnection, sequence: int, head: Head) -> None:
+    """Moves the end of the log from `head` to a sequence, and commits."""
+    moved = f"UPDATE log SET sequence = {sequence:d}, gap_last = NULL; " if sequence != head.sequence else ""  # noqa: S608
+    ended = connection.script(f"{moved}COMMIT").statusmessage
+    assert ended == "COMMIT", "PostgreSQL answers ROLLBACK if a statement had failed"
+
+
+def record_origin(connection: PostgresqlConnection) -> None:
+    """Records a gap if the log was last written in another place. A replica that is not promoted has no place yet."""
+    is_replica, origin = connection.execute(_ORIGIN).fetchone() or (True, "")
+    if is_replica or connection.execute("SELECT 1 FROM log WHERE origin = ?", (origin,)).fetchone() is not None:
+        return
+    head = lock_head(connection)
+    connection.execute(  # A new database has no origin: there is no other copy of it.
+        "UPDATE log SET origin = ?, gap_last = CASE WHEN origin = '' THEN NULL ELSE greatest(gap_last, ?) END "
+        "WHERE origin <> ?",
+        (origin, gap_after(head.sequence, connection).last, origin),
+    )
+    connection.script("COMMIT")
+
+
+def has_lost(connection: PostgresqlConnection, head: Head, seen: int) -> bool:
+    """Returns whether a log that has had the sequence `seen` has lost it."""
+    return head.sequence < seen or is_in_gap(connection, seen)
+
+
+def _head(rows: Cursor) -> Head:
+    id, sequence, last = rows.fetchone() or ("", 0, None)
+    return Head(id, sequence, None if last is None else Gap(sequence + 1, last))

@@ -1,0 +1,154 @@
+"""A server over PostgreSQL: a restart of either, writes meanwhile, and a failover that has lost changes."""
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from google.rpc.error_details_pb2 import ErrorInfo
+
+import chaja
+from chaja.v1 import (
+    CatalogServiceStub,
+    Document,
+    GetDocumentRequest,
+    ImportDocumentsRequest,
+    LocalizedText,
+    SearchRequest,
+    SearchResponse,
+    Upsert,
+    UpsertDocumentsRequest,
+)
+from sample.server_process import ServerProcess, running_server
+from server.catalogue.location import DatabaseUrl, text_of
+from tests.conftest import SAMPLE_CATALOGUE, server_flags
+from tests.integration.errors import detail_of, error_of
+from tests.integration.serving import error_line, health_of, run_server, wait_for_line, wait_until
+from tests.postgresql import Cluster
+
+
+@pytest.fixture
+def own_cluster() -> Iterator[Cluster]:
+    """A cluster that the test may stop."""
+    cluster = Cluster()
+    yield cluster
+    cluster.close()
+
+
+@contextlib.contextmanager
+def serving(bundle: Path, url: DatabaseUrl, *flags: str) -> Iterator[tuple[ServerProcess, chaja.Client]]:
+    arguments = server_flags(bundle, SAMPLE_CATALOGUE, "--data", text_of(url), "--watch-seconds", "0", *flags)
+    with running_server(arguments) as server, chaja.connect(server.address) as client:
+        yield server, client
+    assert not [line for line in server.lines if "Traceback" in line]
+
+
+def upsert_of(id: str, title: str = "") -> Upsert:
+    return Upsert(document=Document(id=id, titles=[LocalizedText(text=title or f"title {id}")]))
+
+
+def reason_of(error: grpc.RpcError) -> str:
+    return str(detail_of(error, ErrorInfo()).reason)
+
+
+def found(client: chaja.Client, query: str) -> SearchResponse:
+    return client.search.Search(SearchRequest(query=query, limit=3), timeout=20)
+
+
+def test_a_store_in_postgresql_keeps_what_a_server_has_written(tiny_bundle: Path, cluster: Cluster) -> None:
+    url = cluster.new_database(migrated=False)
+    flags = ["--data", text_of(url)]
+    refused = run_server(*server_flags(tiny_bundle, SAMPLE_CATALOGUE, *flags))
+    assert "has no tables of Chaja yet: run python -m server migrate" in error_line(refused)
+    assert "has schema" in run_server("migrate", *flags).stdout
+    with serving(tiny_bundle, url) as (_, client):
+        request = UpsertDocumentsRequest(upserts=[upsert_of("new", "환율 계산기")], request_id="call")
+        (written,) = client.catalog.UpsertDocuments(request).results
+        assert client.catalog.UpsertDocuments(request).results == [written], "a repeated call gets its answer"
+        assert "new" in [hit.document_id for hit in found(client, "환율 계산기").hits]
+        messages = [ImportDocumentsRequest(import_id="i"), ImportDocumentsRequest(upserts=[upsert_of("imported")])]
+        assert [each.position for each in client.catalog.ImportDocuments(iter(messages))] == [0, 1]
+        second = run_server(*server_flags(tiny_bundle, SAMPLE_CATALOGUE, *flags))
+        assert "another server uses postgresql://" in error_line(second)
+        sequence = found(client, "환율 계산기").sequence
+    with serving(tiny_bundle, url) as (server, client):
+        assert not [line for line in server.lines if "texts encoded" in line], "the vectors are stored"
+        assert found(client, "환율 계산기").sequence == sequence
+        document = client.catalog.GetDocument(GetDocumentRequest(id="imported")).document
+        assert document.titles[0].text == "title imported"
+        (start,) = client.catalog.ImportDocuments(iter(messages[:1]))
+        assert start.position == 1
+
+
+def test_a_restart_of_postgresql_loses_no_write_and_the_server_goes_on(tiny_bundle: Path, own_cluster: Cluster) -> None:
+    with serving(tiny_bundle, own_cluster.new_database()) as (server, client):
+        acknowledged: set[str] = set()
+        refused: list[grpc.RpcError] = []
+        ended = threading.Event()
+
+        def write() -> None:
+            number = 0
+            while not ended.is_set():
+                request = UpsertDocumentsRequest(upserts=[upsert_of(f"{number}")], request_id=f"call {number}")
+                try:
+                    client.catalog.UpsertDocuments(request, timeout=20)
+                except grpc.RpcError as error:  # The same call again.
+                    refused.append(error)
+                else:
+                    acknowledged.add(f"{number}")
+                    number += 1
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        try:
+            for mode in ("fast", "immediate", "immediate"):
+                before = len(acknowledged)
+                wait_until(lambda before=before: len(acknowledged) > before + 20)  # type: ignore[misc]
+                own_cluster.stop(mode)
+                before = len(refused)
+                wait_until(lambda before=before: len(refused) > before + 2)  # type: ignore[misc]
+                assert health_of(server.address) == 1, "a restart of the server would not help"
+                own_cluster.start()
+            before = len(acknowledged)
+            wait_until(lambda: len(acknowledged) > before + 20)
+        finally:
+            ended.set()
+            writer.join()
+        assert {reason_of(error) for error in refused} == {"STORE_UNAVAILABLE"}
+        assert {error.code() for error in refused} == {grpc.StatusCode.UNAVAILABLE}
+        for id in acknowledged:
+            document = client.catalog.GetDocument(GetDocumentRequest(id=id)).document
+            assert document.titles[0].text == f"title {id}"
+        last = max(acknowledged, key=int)
+        assert last in [hit.document_id for hit in found(client, f"title {last}").hits]
+
+
+def test_a_failover_that_lost_changes_ends_the_service(tiny_bundle: Path) -> None:
+    with contextlib.ExitStack() as stack:
+        primary = Cluster()
+        stack.callback(primary.close)
+        url = primary.new_database()
+        with serving(tiny_bundle, url):
+            pass
+        primary.stop()
+        replica = Cluster(copy_of=primary, standby=True)
+        stack.callback(replica.close)
+        primary.start()
+        with serving(tiny_bundle, url) as (server, client):
+            client.catalog.UpsertDocuments(UpsertDocumentsRequest(upserts=[upsert_of("lost")]))
+            primary.close()
+            replica.promote()
+            replica.take_place_of(primary)
+            wait_for_line(server, "CRITICAL", "has lost changes")
+            wait_until(lambda: health_of(server.address) != 1)
+            assert health_of(server.address, "liveness") == 1, "a restart would hide the loss"
+            with grpc.insecure_channel(server.address) as channel:  # `client` avoids a server that is not ready.
+                catalog: Any = CatalogServiceStub(channel)
+                for error in (
+                    error_of(catalog.GetDocument, GetDocumentRequest(id="lost"), timeout=20),
+                    error_of(catalog.UpsertDocuments, UpsertDocumentsRequest(upserts=[upsert_of("b")]), timeout=20),
+                ):
+                    assert reason_of(error) == "STORE_LOST_CHANGES"

@@ -1,0 +1,449 @@
+"""Tests of a store in PostgreSQL: what goes wrong with its database, and several writers."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from server import commands
+from server.catalogue.databases.postgresql import database, head, migrating
+from server.catalogue.databases.postgresql.connection import PostgresqlConnection
+from server.catalogue.databases.postgresql.migrating import VERSION, migrate
+from server.catalogue.document import Document
+from server.catalogue.feedback import Event, FeedbackKind, FeedbackLog
+from server.catalogue.location import DatabaseUrl, parse_location, text_of
+from server.catalogue.rules import RuleKind
+from server.catalogue.store import Store
+from server.errors import ChangesLost, DatabaseDamaged, SettingsError, StoreError, StoreFull, StoreUnavailable
+from tests.postgresql import Cluster
+from tests.server.catalogue.stores import REVISION, document, execute, put, vectors
+
+
+@pytest.fixture
+def url(cluster: Cluster) -> DatabaseUrl:
+    return cluster.new_database()
+
+
+@pytest.fixture
+def store(url: DatabaseUrl) -> Iterator[Store]:
+    with contextlib.closing(Store(url, exclusive=True)) as store:
+        yield store
+
+
+@pytest.fixture
+def own_cluster() -> Iterator[Cluster]:
+    """A cluster that the test may stop."""
+    cluster = Cluster()
+    yield cluster
+    cluster.close()
+
+
+def end_connections(cluster: Cluster, url: DatabaseUrl) -> int:
+    """Ends the connections to a database; returns their number."""
+    name = url.name.rpartition("/")[2]
+    query = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = %s"
+    ((count,),) = cluster.execute(query, name)
+    assert isinstance(count, int)
+    until = time.monotonic() + 20
+    while cluster.execute("SELECT 1 FROM pg_stat_activity WHERE datname = %s", name):
+        assert time.monotonic() < until
+    return count
+
+
+def test_reads_and_writes_fail_while_the_database_is_away_and_work_again_after_it(own_cluster: Cluster) -> None:
+    with contextlib.closing(Store(own_cluster.new_database(), exclusive=True)) as store:
+        put(store, "a")
+        for mode in ("fast", "immediate"):
+            sequence = store.sequence
+            own_cluster.stop(mode)
+            for _ in range(3):
+                with pytest.raises(StoreUnavailable, match="does not answer"):
+                    store.get("a")
+                with pytest.raises(StoreUnavailable, match="does not answer"):
+                    put(store, "b")
+                with pytest.raises(StoreUnavailable):
+                    store.refresh()
+            own_cluster.start()
+            assert store.get("a") is not None
+            assert put(store, "a") == [sequence + 1]
+            store.refresh()
+
+
+def test_ended_connections_are_replaced_unnoticed(cluster: Cluster, url: DatabaseUrl, store: Store) -> None:
+    put(store, "a")
+    with store.reading(), store.reading():  # So there are several idle connections.
+        pass
+    assert end_connections(cluster, url) >= 3
+    assert store.get("a") is not None
+    assert put(store, "b") == [2]
+
+
+def test_a_transaction_whose_connection_ends_is_not_made(cluster: Cluster, url: DatabaseUrl, store: Store) -> None:
+    def write(together: contextlib.AbstractContextManager[object]) -> None:
+        with store.write() as transaction, together, transaction.together():
+            transaction.put(document("a"), vectors(), revision=REVISION)
+            end_connections(cluster, url)
+            transaction.put(document("b"), vectors(), revision=REVISION)
+
+    for inner in (contextlib.nullcontext(), contextlib.suppress(StoreError)):
+        with pytest.raises(StoreUnavailable):
+            write(inner)
+    assert (store.sequence, len(store)) == (0, 0)
+    assert put(store, "c") == [1]
+
+
+def test_a_commit_whose_end_is_unknown_is_no_success_and_shows_afterwards(
+    cluster: Cluster, url: DatabaseUrl, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = head.commit_at
+
+    def commit_unheard(connection: PostgresqlConnection, *rest: object) -> None:
+        commit(connection, *rest)  # type: ignore[arg-type]
+        raise psycopg.OperationalError("the connection is lost")
+
+    monkeypatch.setattr(database, "commit_at", commit_unheard)
+
+    def write() -> None:
+        with store.write() as transaction:
+            transaction.put(document("a"), vectors(), revision=REVISION)
+            transaction.remember_request("call", b"digest", b"outcomes")
+
+    with pytest.raises(StoreUnavailable):
+        write()
+    monkeypatch.undo()
+    assert store.sequence == 0
+    store.refresh()
+    assert store.sequence == 1
+    assert store.request("call") == (b"digest", b"outcomes"), "a repeated call gets its answer"
+    assert put(store, "b") == [2]
+
+
+def test_a_failed_statement_keeps_no_part_of_a_transaction(store: Store) -> None:
+    def write(statement: str, *ignored: type[Exception], change: bool = True) -> None:
+        with store.write() as transaction:
+            if change:
+                transaction.put(document("a"), vectors(), revision=REVISION)
+            with contextlib.suppress(*ignored):
+                transaction.connection.execute(statement)
+
+    with pytest.raises(DatabaseDamaged, match=r"tables .* have been altered"):
+        write("SELECT nothing FROM documents")
+    for change in (True, False):
+        with pytest.raises((psycopg.errors.InFailedSqlTransaction, AssertionError)):
+            write("SELECT 1 / 0", psycopg.Error, change=change)
+    assert (store.sequence, len(store)) == (0, 0)
+    assert put(store, "a") == [1]
+
+
+def test_a_read_only_database_is_read_and_refuses_writes(cluster: Cluster, url: DatabaseUrl, store: Store) -> None:
+    put(store, "a")
+    name = url.name.rpartition("/")[2]
+    cluster.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    end_connections(cluster, url)
+    with pytest.raises(StoreUnavailable, match="is read-only"):
+        put(store, "b")
+    assert store.get("a") is not None
+    cluster.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+    end_connections(cluster, url)
+    assert put(store, "b") == [2]
+
+
+@pytest.mark.parametrize(("code", "error"), [("53100", StoreFull), ("58030", StoreFull), ("53200", StoreUnavailable)])
+def test_no_part_of_a_change_is_kept_on_a_full_disk(store: Store, code: str, error: type[StoreError]) -> None:
+    put(store, "a")
+    execute(
+        store,
+        "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        f"IF NEW.id = 'full' THEN RAISE 'no space left' USING ERRCODE = '{code}'; END IF; RETURN NEW; END $$",
+    )
+    execute(store, "CREATE TRIGGER fail BEFORE INSERT ON documents FOR EACH ROW EXECUTE FUNCTION fail()")
+    with pytest.raises(error, match="no space left"):
+        put(store, "b", "full")
+    assert [each.document.id for each in store.page("", 9)] == ["a"]
+    assert put(store, "c") == [2]
+
+
+def test_the_schema_must_be_of_this_version(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = cluster.new_database(migrated=False)
+    with pytest.raises(StoreError, match=r"has no tables of Chaja yet: run .* migrate"):
+        Store(url)
+    assert migrate(url) == (0, VERSION)
+    assert migrate(url) == (VERSION, VERSION)
+    with contextlib.closing(Store(url)) as store:
+        put(store, "a")
+    cluster.execute("INSERT INTO chaja.migrations VALUES (%s)", VERSION + 1, url=url)
+    with pytest.raises(StoreError, match=f"newer version of Chaja .schema {VERSION + 1}; this one knows {VERSION}"):
+        Store(url)
+    with pytest.raises(StoreError, match="newer version"):
+        migrate(url)
+    monkeypatch.setattr(database, "check_version", migrating.check_version)
+    monkeypatch.setattr(migrating, "VERSION", VERSION + 2)
+    with pytest.raises(StoreError, match=f"has schema {VERSION + 1}; this program needs {VERSION + 2}: run"):
+        Store(url)
+
+
+def test_migrations_at_the_same_time_are_made_once(cluster: Cluster) -> None:
+    url = cluster.new_database(migrated=False)
+    found: list[tuple[int, int]] = []
+    threads = [threading.Thread(target=lambda: found.append(migrate(url))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(found) == [(0, VERSION)] + [(VERSION, VERSION)] * 3
+    with contextlib.closing(Store(url)) as store:
+        assert store.id
+
+
+def test_a_failed_migration_changes_nothing(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    url = cluster.new_database(migrated=False)
+    wrong = tmp_path_factory.mktemp("sql") / "002.sql"
+    wrong.write_text("CREATE TABLE more (n BIGINT); SELECT * FROM missing;", encoding="utf-8")
+    with monkeypatch.context() as patched:
+        patched.setattr(migrating, "FILES", [*migrating.FILES, wrong])
+        with pytest.raises(DatabaseDamaged):
+            migrate(url)
+    assert migrate(url) == (0, VERSION)
+
+
+def test_one_server_at_a_time_uses_a_database(url: DatabaseUrl, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "OWNED_SECONDS", 0.2)
+    with contextlib.closing(Store(url, exclusive=True)) as first:
+        with pytest.raises(StoreUnavailable, match=r"another server uses .*: stop it"):
+            Store(url, exclusive=True)
+        with contextlib.closing(Store(url, serving=False)) as reader:
+            put(first, "a")
+            assert reader.get("a") is not None
+    Store(url, exclusive=True).close()
+
+
+def test_a_server_that_has_lost_its_connection_does_not_write_beside_its_successor(
+    cluster: Cluster, url: DatabaseUrl, store: Store
+) -> None:
+    put(store, "a")
+    end_connections(cluster, url)
+    with contextlib.closing(Store(url, exclusive=True)) as successor:
+        for use in (lambda: put(store, "b"), store.refresh):
+            with pytest.raises(StoreUnavailable, match="another server uses"):
+                use()
+        assert put(successor, "c") == [2]
+    assert put(store, "d") == [3]
+
+
+@given(st.lists(st.lists(st.sampled_from(["put", "delete", "fail", "rule"]), min_size=1, max_size=4), max_size=8))
+@settings(max_examples=10, deadline=None)
+def test_a_follower_never_sees_a_smaller_sequence_appear(cluster: Cluster, works: list[list[str]]) -> None:
+    """Writers commit in the order of their sequences, also if one is slow and another one fails."""
+    url = cluster.new_database()
+    stores = [Store(url) for _ in range(4)]
+    ended = threading.Event()
+    seen: list[int] = []
+
+    def write(store: Store, name: str) -> None:
+        for number, work in enumerate(works):
+            with contextlib.suppress(ZeroDivisionError), store.write() as transaction:
+                for step, kind in enumerate(work):
+                    if kind == "put" or not transaction.current(name)[0]:
+                        transaction.put(document(name, f"{number} {step}"), vectors(), revision=REVISION)
+                    elif kind == "rule":
+                        transaction.put_rule(RuleKind.SYNONYM, name, b"x")
+                    elif kind == "delete":
+                        transaction.delete(name)
+                    else:
+                        raise ZeroDivisionError
+
+    def follow(store: Store) -> None:
+        while True:
+            last = ended.is_set()
+            after = seen[-1] if seen else 0
+            seen.extend(change.sequence for change in store.changes(0, 10_000) if change.sequence > after)
+            late = [change.sequence for change in store.changes(0, 10_000) if change.sequence <= after]
+            assert set(late) <= set(seen), "a smaller one appeared"
+            if last:
+                return
+
+    writers = [threading.Thread(target=write, args=(store, f"{name}")) for name, store in enumerate(stores[:3])]
+    follower = threading.Thread(target=follow, args=(stores[3],))
+    for thread in (*writers, follower):
+        thread.start()
+    for thread in writers:
+        thread.join()
+    ended.set()
+    follower.join()
+    for store in stores:
+        store.refresh()
+    assert len({store.sequence for store in stores}) == 1
+    assert seen == sorted(set(seen))
+    last = {change.sequence for change in stores[0].changes(0, 10_000)}
+    assert last <= set(seen), "the follower has missed a change"
+    rules = {rule.version for rule in stores[0].rules(RuleKind.SYNONYM)}
+    assert len(last | rules) == len(last) + len(rules), "a sequence was used twice"
+    for store in stores:
+        store.close()
+
+
+def test_a_failover_that_lost_changes_is_detected_and_never_served() -> None:
+    with contextlib.ExitStack() as stack:
+        primary = Cluster()
+        stack.callback(primary.close)
+        url = primary.new_database()
+        store = Store(url, exclusive=True)
+        stack.callback(store.close)
+        assert put(store, "a", "b") == [1, 2]
+        primary.stop()
+        replica = Cluster(copy_of=primary, standby=True)
+        stack.callback(replica.close)
+        primary.start()
+        assert put(store, "lost") == [3]
+        primary.close()
+        replica.promote()
+        replica.take_place_of(primary)
+        for use in (store.refresh, lambda: store.get("a"), lambda: put(store, "c"), lambda: len(store)):
+            with pytest.raises(ChangesLost, match="has not had change 3, which was acknowledged"):
+                use()
+        with contextlib.closing(Store(url)) as fresh:  # An operator has decided to go on.
+            assert (fresh.sequence, len(fresh), fresh.id) == (2, 2, store.id)
+            assert not fresh.has_sequence(3)
+            (first,) = put(fresh, "c")
+            assert 3 < first < 2**53
+            assert [fresh.has_sequence(number) for number in (2, 3, first - 1, first)] == [True, False, False, True]
+            assert put(fresh, "d") == [first + 1]
+        for use in (store.refresh, lambda: put(store, "e")):  # Its change 3 now lies within a gap.
+            with pytest.raises(ChangesLost):
+                use()
+
+
+def test_a_failover_that_lost_nothing_goes_on() -> None:
+    with contextlib.ExitStack() as stack:
+        primary = Cluster()
+        stack.callback(primary.close)
+        store = Store(primary.new_database(), exclusive=True)
+        stack.callback(store.close)
+        assert put(store, "a", "b") == [1, 2]
+        primary.stop()
+        replica = Cluster(copy_of=primary, standby=True)
+        stack.callback(replica.close)
+        primary.close()
+        replica.take_place_of(primary)
+        assert store.get("a") is not None, "a replica can be read"
+        with pytest.raises(StoreUnavailable, match="is read-only"):
+            put(store, "c")
+        replica.promote()
+        end_connections(replica, store.location)  # type: ignore[arg-type]
+        (third,) = put(store, "c")
+        assert third > 2
+        assert store.has_sequence(2)
+        assert [each.document.id for each in store.page("", 9)] == ["a", "b", "c"]
+
+
+def test_a_restored_dump_continues_above_all_that_was_acknowledged(cluster: Cluster, url: DatabaseUrl) -> None:
+    with contextlib.closing(Store(url)) as store:
+        put(store, "a")
+    copy = f"copy_{url.name.rpartition('/')[2]}"
+    cluster.execute(f"CREATE DATABASE {copy} TEMPLATE {url.name.rpartition('/')[2]}")
+    with contextlib.closing(Store(url)) as store:
+        assert put(store, "b") == [2]
+    with contextlib.closing(Store(cluster.url(copy))) as restored:
+        assert not restored.has_sequence(2)
+        assert put(restored, "c") > [2]
+        assert not restored.has_sequence(2)
+
+
+def test_the_log_of_another_store_in_the_same_place_is_not_used(
+    cluster: Cluster, url: DatabaseUrl, store: Store
+) -> None:
+    put(store, "a")
+    execute(store, "DROP SCHEMA chaja CASCADE")
+    end_connections(cluster, url)
+    with pytest.raises(StoreError, match="has no tables"):
+        put(store, "b")
+    migrate(url)
+    for use in (store.refresh, lambda: put(store, "b"), lambda: store.get("a")):
+        with pytest.raises(ChangesLost, match="another log"):
+            use()
+
+
+def test_texts_with_any_characters_are_stored_and_keep_their_order(url: DatabaseUrl) -> None:
+    ids = ["\0", "\0a", "\1", "\1\1", "\1\2", "\2", "a\0", "a", "Z", "é", "가", "\U0001f600", "\x7f"]
+    with contextlib.closing(Store(url)) as store:
+        put(store, *ids)
+        assert [each.document.id for each in store.page("", 99)] == sorted(ids)
+        assert {each.id for each in store.changes(0, 99)} == set(ids)
+        assert all(store.get(id) is not None for id in ids)
+        log = FeedbackLog(store)
+        log.record([[Event("s", "query\0\1", "a\0", FeedbackKind.CLICKED, "user")]])
+        assert [(each.query, each.document_id) for each in log.evidence()] == [("query\0\1", "a\0")]
+
+
+@given(st.text(), st.text())
+def test_any_two_texts_are_stored_in_their_order(cluster: Cluster, one: str, other: str) -> None:
+    found = PostgresqlConnection(cluster.url())
+    with contextlib.closing(found) as connection:
+        query = 'SELECT ?::text, ?::text, ?::text COLLATE "C" < ?::text COLLATE "C"'
+        assert connection.execute(query, (one, other, one, other)).fetchone() == (one, other, one < other)
+
+
+def test_large_documents_are_stored_unchanged(url: DatabaseUrl) -> None:
+    large = Document(id="a", title="환율", text="가" * 2_000_000)
+    with contextlib.closing(Store(url)) as store:
+        with store.write() as transaction:
+            transaction.put(large, vectors(1.5, count=2000), revision=REVISION)
+        (read,) = store.after(0, REVISION)
+        assert read.document == large
+        assert read.vectors is not None
+        assert read.vectors.matrix.shape == (2000, 4)
+        store.verify()
+
+
+def test_a_database_that_is_away_at_the_start_is_one_line_without_the_password(tmp_path: object) -> None:
+    url = parse_location("postgresql://me:secret@127.0.0.1:1/none?password=secret")
+    with pytest.raises(StoreUnavailable, match=r"postgresql://127.0.0.1:1/none does not answer") as raised:
+        Store(url)
+    assert "secret" not in str(raised.value) + str(url) + repr(url)
+    assert "\n" not in str(raised.value)
+    with pytest.raises(SettingsError, match="--data: expected a directory, or postgresql://") as wrong:
+        parse_location("postgresql://me:secret@[wrong")
+    assert "secret" not in str(wrong.value)
+
+
+def test_commands_on_a_database(url: DatabaseUrl, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["--data", text_of(url)]
+    with contextlib.closing(Store(url)) as store:
+        put(store, "a")
+        for command, instead in ((["backup"], "pg_dump"), (["restore", "--from", "x"], "pg_restore")):
+            with pytest.raises(StoreError, match=f"use {instead} for {url}"):
+                commands.run([*command, *flags])
+        commands.run(["migrate", *flags])
+        commands.run(["check", *flags])
+        commands.run(["export-catalogue", *flags])
+        output = capsys.readouterr().out
+        assert f"{url} has schema {VERSION} already" in output
+        assert f"{url} is intact: 1 documents" in output
+        assert '"id":"a"' in output
+        execute(store, "UPDATE documents SET checksum = checksum + 1")
+        with pytest.raises(DatabaseDamaged, match="the checksum of version 1 is wrong"):
+            commands.run(["check", *flags])
+    with pytest.raises(StoreError, match="migrate is for a database of PostgreSQL"):
+        commands.run(["migrate", "--data", "directory"])
+
+
+def test_a_user_without_rights_is_told_so(cluster: Cluster, url: DatabaseUrl) -> None:
+    name = url.name.rpartition("/")[2]
+    role = f"reader_{name}"
+    cluster.execute(f"CREATE ROLE {role} LOGIN")
+    other = parse_location(text_of(url).replace("postgres@", f"{role}@"))
+    with pytest.raises(StoreError, match=r"refuses access .*: grant it"):
+        Store(other)
+    with contextlib.closing(Store(url)) as store:
+        put(store, "a")
+    cluster.execute(f"GRANT USAGE ON SCHEMA chaja TO {role}", url=url)
+    cluster.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA chaja TO {role}", url=url)
+    with contextlib.closing(Store(other, exclusive=True)) as store:
+        assert put(store, "b") == [2], "no more rights are needed"
