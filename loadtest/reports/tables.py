@@ -22,7 +22,7 @@ from loadtest.reports.machines import machines_table
 from loadtest.reports.table import Table
 
 SHOWN_MESSAGES = 10
-_VARIABLE = re.compile(r"\b(?=[0-9a-fA-F-]*\d)[0-9a-fA-F]+(?:[-.:][0-9a-fA-F]+)*\b|\d+(?:\.\d+)?")
+_VARIABLE = re.compile(r"\b(?=[0-9a-fA-F-]{0,36}\d)[0-9a-fA-F]+(?:[-.:][0-9a-fA-F]+)*\b|\d+(?:\.\d+)?")
 """A part of an error's message that differs from call to call: a number, a duration, a UUID, an address."""
 
 
