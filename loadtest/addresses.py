@@ -9,14 +9,14 @@ from loadtest.errors import UsageError
 FORMS = "HOST:PORT, dns:HOST:PORT, ipv4:ADDRESS:PORT, ipv6:[ADDRESS]:PORT or unix:PATH"
 _LARGEST_PORT = 65_535
 
-_SEPARATOR = re.compile(r",(?=(?:unix|unix-abstract|dns|ipv4|ipv6):|\[?[^/,]*:\d+(?:,|$))")
+_SEPARATOR = re.compile(r",(?=\s*(?:unix|unix-abstract|dns|ipv4|ipv6):|\[?[^/,]*:\d+(?:,|$))")
 """A comma before something that looks like an address: a path may have commas, too."""
 
 
 def split_addresses(text: str) -> list[str]:
     """Returns the addresses of a list with commas. After `ipv4:` or `ipv6:`, further addresses may omit the scheme."""
     addresses, scheme = [], ""
-    for part in _SEPARATOR.split(text):
+    for part in map(str.strip, _SEPARATOR.split(text)):
         own = re.match(r"(unix|unix-abstract|dns|ipv4|ipv6):", part)
         scheme = own[0] if own else scheme
         bare_ip = scheme in ("ipv4:", "ipv6:") and own is None

@@ -64,6 +64,12 @@ FIGURES: dict[str, Figure] = {
         "number", "messages a second in the answers of successful streams",
         lambda summary: summary.total.streams.received / (summary.seconds or math.nan),
     ),
+    "silent": Figure(
+        "share", "streams without a message, of the successful streams",
+        lambda summary: _share(
+            summary.total.streams.silent, summary.total.streams.silent + summary.total.streams.calls, empty=math.nan
+        ),
+    ),
     "recall": Figure(
         "share", "mean recall@k of the answers to labelled queries", lambda summary: summary.quality.recall
     ),

@@ -16,6 +16,7 @@ class StreamSummary:
 
     Attributes:
         calls: Number of the calls.
+        silent: Successful streams without a message, in addition.
         sent, received: Their messages.
         first: From the send of a call to the first message of its answer.
         between: Mean time between two messages of a call.
@@ -23,6 +24,7 @@ class StreamSummary:
     """
 
     calls: int = 0
+    silent: int = 0
     sent: int = 0
     received: int = 0
     first: Latencies = field(default_factory=Latencies)
@@ -32,6 +34,7 @@ class StreamSummary:
     def merge(self, other: StreamSummary) -> None:
         """Adds the counts of another summary."""
         self.calls += other.calls
+        self.silent += other.silent
         self.sent += other.sent
         self.received += other.received
         self.first.merge(other.first)
@@ -42,6 +45,7 @@ class StreamSummary:
         """Counts records of successes."""
         streams = successes[~np.isnan(successes["first_message_seconds"])]
         self.calls += len(streams)
+        self.silent += int(np.count_nonzero(successes["response_messages"] == 0))  # Other calls have one.
         self.sent += int(streams["request_messages"].sum())
         self.received += int(streams["response_messages"].sum())
         self.first.add_seconds(streams["first_message_seconds"])

@@ -125,6 +125,7 @@ def _call(call: CallSummary) -> dict[str, Any]:
         "network_and_client_seconds": _distribution(call.beyond_server),
         "streams": {
             "calls": call.streams.calls,
+            "silent": call.streams.silent,
             "messages_sent": call.streams.sent,
             "messages_received": call.streams.received,
             "first_message_seconds": _distribution(call.streams.first),

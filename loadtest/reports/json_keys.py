@@ -33,7 +33,8 @@ KEYS: tuple[tuple[str, str], ...] = (
     ),
     (
         "`streams`",
-        "of successful calls whose answer is a stream: `calls`, `messages_sent`, `messages_received`, and the "
+        "of successful calls whose answer is a stream: `calls` with a message, those that were `silent`, "
+        "`messages_sent`, `messages_received`, and the "
         "distributions `first_message_seconds` (from the send), `gap_seconds` and `longest_gap_seconds` (mean and "
         "longest time between two messages of a call)",
     ),

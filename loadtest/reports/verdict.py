@@ -73,6 +73,11 @@ def notes(summary: Summary) -> list[str]:
             f"{summary.total.failed_answers:,} calls ended with OK and an ERROR INSIDE THE ANSWER: they count by the "
             "code of their first error."
         )
+    if summary.total.streams.silent:
+        lines.append(
+            f"{summary.total.streams.silent:,} streams ended with OK and WITHOUT A MESSAGE: a server that hangs does "
+            "so, too, if --stream-duration ends its streams."
+        )
     lines += machine_notes(summary.machines)
     if unlike := differences(summary.runs):
         lines.append(f"These runs are not comparable: they differ in {', '.join(unlike)}.")

@@ -98,6 +98,7 @@ def test_a_header_value_that_grpc_rejects_is_rejected_and_not_shown(value: str) 
         ("ipv4:10.0.0.1:5,10.0.0.2:6", ["ipv4:10.0.0.1:5", "ipv4:10.0.0.2:6"]),
         ("ipv6:[::1]:5,[::2]:6", ["ipv6:[::1]:5", "ipv6:[::2]:6"]),
         ("a:1,dns:b:2,unix:/c,[::1]:3", ["dns:///a:1", "dns:///b:2", "unix:/c", "dns:///[::1]:3"]),
+        ("a:1, unix:/c , b:2", ["dns:///a:1", "unix:/c", "dns:///b:2"]),
     ],
 )
 def test_an_address_becomes_a_grpc_uri_and_a_list_several(address: str, uris: list[str]) -> None:

@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 
 import pytest
@@ -26,3 +27,15 @@ def test_reports_and_objectives_have_the_messages_of_successful_streams(tmp_path
 def test_a_run_without_streams_does_not_mention_them(tmp_path: Path) -> None:
     summary = summarize([write_run(tmp_path / "results.bin", [record()] * 3)])
     assert "first message" not in text_report(summary, [])
+
+
+def test_streams_without_a_message_are_counted_and_named(tmp_path: Path) -> None:
+    packed = [record(stream=(1, 3, 0.1, 0.02, 0.05))] * 3 + [record(stream=(1, 0, math.nan, math.nan, math.nan))]
+    summary = summarize([write_run(tmp_path / "results.bin", packed)])
+    assert report_object(summary, [])["all"]["streams"]["silent"] == 1
+    [verdict] = judge_objectives([parse_objective("silent<=25%")], summary)
+    assert (verdict.value, verdict.met) == (0.25, True)
+    assert "1 streams ended with OK and WITHOUT A MESSAGE" in text_report(summary, [])
+    unary = summarize([write_run(tmp_path / "unary.bin", [record()])])
+    [verdict] = judge_objectives([parse_objective("silent<1%")], unary)
+    assert not verdict.met
