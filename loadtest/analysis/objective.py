@@ -96,9 +96,11 @@ def parse_objective(text: str) -> Objective:
     if figure is not None:
         if unit not in {"share": ("%", ""), "number": ("", "/s")}[figure.unit]:
             raise UsageError(f"{text!r}: {name} is a {figure.unit} and has no unit {unit}")
-        return Objective(
-            text, figure.of, comparison, float(number) * _UNITS[unit], figure.unit, is_latency=False, name=name
-        )
+        bound = float(number) * _UNITS[unit]
+        if figure.unit == "share" and (bound > 1 or (bound == 1 and comparison in "<=" and not unit)):
+            # Every run would meet errors<1, although its author meant one percent, or one request.
+            raise UsageError(f"{text!r}: {name} is a share, from 0 to 1: write {name}{comparison}{number}% for percent")
+        return Objective(text, figure.of, comparison, bound, figure.unit, is_latency=False, name=name)
     statistic = _statistic(name)
     if statistic is None or prefix not in DISTRIBUTIONS:
         known = ", ".join([*FIGURES, "p50, p99.9 (any percentile), mean, max"])

@@ -72,6 +72,11 @@ def test_objectives_are_checked_against_a_summary(summary: Summary, text: str, v
         ("Search.recall>0.5", "recall exists for all calls together, not for one"),
         ("service.errors<5%", r"there is no figure service\.errors"),
         ("errors<5ms", "errors is a share"),
+        ("errors<1", r"errors is a share, from 0 to 1: write errors<1% for percent"),
+        ("errors<=1", r"write errors<=1% for percent"),
+        ("Search.errors<=5", r"errors is a share, from 0 to 1: write errors<=5% for percent"),
+        ("recall>=90", r"recall is a share, from 0 to 1: write recall>=90% for percent"),
+        ("errors<150%", "errors is a share, from 0 to 1"),
         ("rate>5%", "rate is a number"),
     ],
 )
