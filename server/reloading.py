@@ -18,7 +18,7 @@ from server.batching.speed import Speed
 from server.catalogue.location import text_of
 from server.catalogue.store import Store
 from server.encoding.cache import EmbeddingCache
-from server.encoding.manifest import MANIFEST_FILE, check_files, read_manifest
+from server.encoding.manifest import MANIFEST_FILE, Manifest, check_files, read_manifest
 from server.engine import Engine, EngineSlot
 from server.errors import BundleError, ChajaError, LoadingCancelled, NotReady, ReadOnly, ReloadFailed
 from server.feedback.process import Studied, Task
@@ -109,7 +109,6 @@ class Reloader:
             self._slot,
             self._metrics,
             snapshots=self._snapshots,
-            overlap_tokens=self._settings.passage_overlap_tokens,
             feedback_days=self._settings.feedback_days,
             keep_vectors_seconds=self._settings.keep_vectors_seconds,
         )
@@ -263,8 +262,14 @@ class Reloader:
 
     async def _study(self) -> Studied:
         """Returns what feedback teaches; raises LearningFailed, also if the served bundle has been replaced on disk."""
-        revision, weights = self._slot.engine.manifest.revision, dict(self._settings.weights)
-        return await run_study(Task(text_of(self._store.location), str(self._settings.bundle), revision, weights))
+        task = Task(
+            text_of(self._store.location),
+            str(self._settings.bundle),
+            self._slot.engine.manifest.revision,
+            dict(self._settings.weights),
+            self._settings.cutting,
+        )
+        return await run_study(task)
 
     async def _import_files(self) -> None:
         if not self._files.paths:
@@ -315,12 +320,15 @@ class Reloader:
     def _is_outdated(self) -> bool:
         """Returns whether the bundle on disk differs from the one that serves."""
         try:
-            return read_manifest(self._settings.bundle).revision != self._slot.engine.manifest.revision
+            return self._manifest_on_disk().revision != self._slot.engine.manifest.revision
         except BundleError:
             return True
 
+    def _manifest_on_disk(self) -> Manifest:
+        return read_manifest(self._settings.bundle, cutting=self._settings.cutting)
+
     def _revision_on_disk(self) -> str:
-        manifest = read_manifest(self._settings.bundle)
+        manifest = self._manifest_on_disk()
         check_files(self._settings.bundle, manifest)
         return manifest.revision
 

@@ -1,12 +1,13 @@
 """Types of settings, and their parsers. A parser raises a ValueError that names the expected value."""
 
+import argparse
 import math
 import os
 import re
 from collections.abc import Callable, Sequence
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Address(NamedTuple):
@@ -141,3 +142,15 @@ seconds = number("a number of seconds, 0 or more", lambda value: 0 <= value < ma
 positive_seconds = number("a number of seconds, more than 0", lambda value: 0 < value < math.inf)
 fraction = number("a number from 0 to 1", lambda value: 0 <= value <= 1)
 weight = number("a number that is more than 0", lambda value: 0 < value < math.inf)
+
+
+def typed(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Returns the parser of an argument's type, whose error argparse shows."""
+
+    def parsed(text: str) -> Any:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return parsed

@@ -12,7 +12,15 @@ from typing import Any
 from server.catalogue.document import Field
 from server.catalogue.location import Location, parse_location
 from server.cpus import usable_cpus
-from server.defaults import ADMITTED_SHARE, EF_SEARCH, HNSW_FROM_VECTORS, MIN_RECALL, PASSAGE_OVERLAP_TOKENS
+from server.defaults import (
+    ADMITTED_SHARE,
+    EF_SEARCH,
+    HNSW_FROM_VECTORS,
+    MIN_RECALL,
+    PASSAGE_OVERLAP_TOKENS,
+    PASSAGE_TOKENS,
+)
+from server.encoding.cutting import MOST_TOKENS, OVERLAP_HELP, PASSAGE_TOKENS_HELP, Cutting
 from server.logs.access import ACCESS_LOG_MODES, AccessLogMode
 from server.logs.lines import LOG_FORMATS, LogFormat
 from server.programs import EXPORTER
@@ -188,10 +196,9 @@ class Settings:
         "Recall@10, measured on a sample of searches (chaja_index_recall), below which the server raises ef_search.",
         default=str(MIN_RECALL),
     )
+    passage_tokens: int = _setting(whole_number(0, MOST_TOKENS), PASSAGE_TOKENS_HELP, default=str(PASSAGE_TOKENS))
     passage_overlap_tokens: int = _setting(
-        whole_number(0, 4096),
-        "Tokens that neighbouring passages of a long text share. A text that fits into the model is one passage.",
-        default=str(PASSAGE_OVERLAP_TOKENS),
+        whole_number(0, MOST_TOKENS), OVERLAP_HELP, default=str(PASSAGE_OVERLAP_TOKENS)
     )
     title_weight: float | None = _setting(
         weight, "Factor for the similarities of titles. Unset uses the bundle's.", default=""
@@ -368,6 +375,11 @@ class Settings:
         """Factors of the fields that the operator has set."""
         chosen = {Field.TITLE: self.title_weight, Field.TEXT: self.text_weight, Field.EXAMPLE: self.example_weight}
         return {each: factor for each, factor in chosen.items() if factor is not None}
+
+    @property
+    def cutting(self) -> Cutting:
+        """The sizes of the passages of texts."""
+        return Cutting(self.passage_tokens, self.passage_overlap_tokens)
 
     @property
     def workers(self) -> int:

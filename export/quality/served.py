@@ -14,7 +14,6 @@ from export.quality.cores import encode_all
 from server.catalogue.document import Document
 from server.catalogue.encoded import Vectors, Versioned
 from server.cpus import usable_cpus
-from server.defaults import PASSAGE_OVERLAP_TOKENS
 from server.encoding.bundle import Bundle
 from server.encoding.documents import encode_documents
 from server.encoding.kind import TextKind
@@ -39,7 +38,7 @@ def encode_passages(bundle: Bundle, documents: Sequence[Document]) -> list[Vecto
         BundleError: The model fails on a document.
     """
     with ThreadPoolExecutor(usable_cpus()) as pool:
-        return encode_documents(documents, bundle, overlap_tokens=PASSAGE_OVERLAP_TOKENS, map=pool.map)
+        return encode_documents(documents, bundle, map=pool.map)
 
 
 def encode_queries(bundle: Bundle, queries: Sequence[str]) -> NDArray[np.float32]:

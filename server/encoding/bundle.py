@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.encoding.arrays import read_array
+from server.encoding.cutting import DEFAULT_CUTTING, Cutting
 from server.encoding.golden import GOLDEN_FILE, cosines, read_golden
 from server.encoding.kind import Side, TextKind
 from server.encoding.manifest import Manifest, check_files, read_manifest
@@ -19,13 +20,15 @@ from server.errors import BundleError, first_line
 class Bundle:
     """The model that a server serves. Safe to share between threads.
 
-    `fixed_tokens` is the number of tokens of a text without characters: the prefix of its kind and special tokens.
+    `cutting` says how texts are cut into passages. `fixed_tokens` is the number of tokens of a text without characters:
+    the prefix of its kind and special tokens.
     """
 
-    def __init__(self, directory: Path, *, native: bool = True) -> None:
+    def __init__(self, directory: Path, *, native: bool = True, cutting: Cutting = DEFAULT_CUTTING) -> None:
         """Opens the bundle in `directory`; `native` allows the native encoder. Raises BundleError if it is damaged."""
         self.directory = directory
-        self.manifest: Manifest = read_manifest(directory)
+        self.cutting = cutting
+        self.manifest: Manifest = read_manifest(directory, cutting=cutting)
         check_files(directory, self.manifest)
         if GOLDEN_FILE not in self.manifest.files:
             raise BundleError(f"{directory} has no {GOLDEN_FILE}; export the model again")
@@ -62,9 +65,14 @@ class Bundle:
             tokens |= zip(rows, tower.tokenizer.tokenize([texts[row] for row in rows]), strict=True)
         return [tokens[row] for row in range(len(texts))]
 
-    def split(self, text: str, kind: TextKind, *, before: str = "", overlap_tokens: int) -> list[tuple[int, int]]:
+    def split(
+        self, text: str, kind: TextKind, *, before: str = "", most_tokens: int | None = None
+    ) -> list[tuple[int, int]]:
         """Returns the start and end of each passage that the model can encode, as `Tokenizer.split`."""
-        return self._tower_of(kind.side).tokenizer.split(text, kind, before=before, overlap_tokens=overlap_tokens)
+        tokenizer = self._tower_of(kind.side).tokenizer
+        # Passages that end with a sentence find no more if they overlap.
+        overlap_tokens = self.cutting.overlap_tokens if most_tokens is None else 0
+        return tokenizer.split(text, kind, before=before, overlap_tokens=overlap_tokens, most_tokens=most_tokens)
 
     def encode(self, tokens: Sequence[Tokens]) -> NDArray[np.float32]:
         """Returns the vectors `[N, dimension]` of N tokenized texts, each by the tower of its kind.

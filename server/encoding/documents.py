@@ -21,7 +21,6 @@ def encode_documents(
     documents: Sequence[Document],
     bundle: Bundle,
     *,
-    overlap_tokens: int,
     map: Callable[..., Iterable[NDArray[np.float32]]] = builtins.map,
     check: Callable[[], None] = lambda: None,
 ) -> list[Vectors]:
@@ -39,7 +38,7 @@ def encode_documents(
     passages = []
     for document in documents:
         try:
-            passages.append(passages_of(document, bundle, overlap_tokens=overlap_tokens))
+            passages.append(passages_of(document, bundle))
         except ChajaError as error:
             raise BundleError(f"{bundle.directory}: document {document.id!r}: {error}") from None
     texts = [text for each in passages for text in each.texts]

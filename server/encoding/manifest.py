@@ -1,7 +1,8 @@
 """The manifest of a bundle. `python -m export` writes it, the server reads it.
 
 The revision is a hash of the files and of every field that a vector or a score depends on. So equal revisions mean
-equal vectors, except for rounding that differs between the native encoder and ONNX Runtime.
+equal vectors, except for rounding that differs between the native encoder and ONNX Runtime. A bundle that cuts texts
+otherwise than by default has another revision.
 """
 
 import hashlib
@@ -10,6 +11,7 @@ from typing import Any, Literal, Self
 
 import msgspec
 
+from server.encoding.cutting import DEFAULT_CUTTING, Cutting
 from server.encoding.kind import Side, TextKind
 from server.errors import BundleError
 from server.files import file_digest
@@ -120,14 +122,23 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         parts = [*fields, self.golden_cosine_floor, [(tower.max_tokens, tower.layout) for tower in towers]]
         return _digest(parts)
 
+    def revised(self, cutting: Cutting) -> Self:
+        """Returns the manifest of the model when it cuts texts in this way, whose vectors have their own revision."""
+        if cutting == DEFAULT_CUTTING:
+            return self
+        return msgspec.structs.replace(self, revision=_digest([self.revision, *cutting]))
+
     def sealed(self) -> Self:
         """Returns the manifest with the revision and the checksum computed from the other fields."""
         revised = msgspec.structs.replace(self, revision=self.computed_revision(), checksum="")
         return msgspec.structs.replace(revised, checksum=_digest(revised))
 
 
-def read_manifest(directory: Path) -> Manifest:
-    """Reads the manifest of a bundle, and no other file. Raises BundleError if it is missing, damaged or changed."""
+def read_manifest(directory: Path, *, cutting: Cutting = DEFAULT_CUTTING) -> Manifest:
+    """Reads the manifest of a bundle, and no other file. Raises BundleError if it is missing, damaged or changed.
+
+    Its revision is that of a bundle that cuts texts as `cutting` says.
+    """
     path = directory / MANIFEST_FILE
     if not path.is_file():
         raise BundleError(f"{directory} is not a bundle: it has no {MANIFEST_FILE}; make one with {EXPORTER}")
@@ -143,7 +154,7 @@ def read_manifest(directory: Path) -> Manifest:
         raise BundleError(f"{path} cannot be read: {error}; export the model again") from None
     if manifest.sealed() != manifest:
         raise BundleError(f"{path} was changed after the export; export the model again")
-    return manifest
+    return manifest.revised(cutting)
 
 
 def check_files(directory: Path, manifest: Manifest) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from server.composition import align, composed
 from server.encoding.kind import TextKind
 from server.encoding.segmenter import open_segmenter
+from server.encoding.windows import windows
 from server.errors import UnfitText
 
 FITTED_TEXTS = 32
@@ -43,21 +44,29 @@ class Tokenizer:
         segmented = self._segment([self._prefixes[kind] + text for text, kind in texts])
         return [Tokens(kind, ids, count) for (_, kind), (ids, count) in zip(texts, segmented, strict=True)]
 
-    def split(self, text: str, kind: TextKind, *, before: str = "", overlap_tokens: int) -> list[tuple[int, int]]:
+    def split(
+        self, text: str, kind: TextKind, *, before: str = "", overlap_tokens: int, most_tokens: int | None = None
+    ) -> list[tuple[int, int]]:
         """Returns the start and end of each passage of a text, in characters. A text that fits is one passage.
 
         Each passage fits the model together with the prefix and `before`. Neighbours share `overlap_tokens`, at most
-        half a passage. Raises UnfitText if the prefix and `before` leave no room for the text.
+        half a passage. With `most_tokens`, a passage has at most so many tokens of the text, and ends with a sentence
+        or a word, if one ends in its second half. Raises UnfitText if the prefix and `before` leave no room for the
+        text.
         """
         before = self._prefixes[kind] + before
-        if self._fit([before + text]):
+        fits = self._fit([before + text])
+        if fits and most_tokens is None:
             return [(0, len(text))]
         offsets = self._offsets(text)
+        if fits and most_tokens is not None and len(offsets) <= most_tokens:
+            return [(0, len(text))]
         ((_, before_count),) = self._segment([before])
         room = self._max_tokens - before_count
         # Without the text around it, a passage may have a few more tokens; then all passages are made shorter.
         while (room := room * 15 // 16) > 0:
-            passages = _windows(offsets, room, min(overlap_tokens, room // 2), end=len(text))
+            size = room if most_tokens is None else min(room, most_tokens)
+            passages = windows(text, offsets, size=size, overlap=overlap_tokens, at_sentences=most_tokens is not None)
             if self._fit([before + text[start:end] for start, end in passages]):
                 return passages
         limit = f"the model sees {self._max_tokens} tokens of title and text"
@@ -78,19 +87,3 @@ class Tokenizer:
             return self._segmenter.offsets(text)
         aligned = align(text)
         return aligned.written(self._segmenter.offsets(aligned.text))
-
-
-def _windows(offsets: NDArray[np.int32], size: int, overlap: int, *, end: int) -> list[tuple[int, int]]:
-    """Returns windows over tokens `[N, 2]`, in characters; together they cover all characters from 0 to `end`."""
-    starts = range(0, max(1, len(offsets) - overlap), size - overlap)
-    windows = [(int(offsets[start, 0]), int(offsets[min(start + size, len(offsets)) - 1, 1])) for start in starts]
-    windows[0] = (0, windows[0][1])
-    windows[-1] = (windows[-1][0], end)
-    distinct: list[tuple[int, int]] = []
-    for start, stop in windows:
-        # A character may have many tokens, so that two windows start or end at it: keep the larger one.
-        if distinct and distinct[-1][0] == start:
-            distinct[-1] = (start, stop)
-        elif not distinct or distinct[-1][1] < stop:
-            distinct.append((start, stop))
-    return distinct

@@ -14,6 +14,7 @@ from server.catalogue.document import Field
 from server.catalogue.feedback import Promotion, forget_promotions, record_promotions
 from server.catalogue.store import Store
 from server.encoding.bundle import Bundle
+from server.encoding.cutting import chosen_cutting
 from server.errors import LearningRefused
 from server.feedback.learning import Learner, Lesson, Measured
 from server.feedback.policy import Confirmed, Policy
@@ -33,7 +34,7 @@ def learn(options: Namespace) -> None:
         store = Store(options.data, serving=not options.dry_run, exclusive=not options.dry_run)
         stack.callback(store.close)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chaja-learn-")))
-        bundle = Bundle(options.bundle)
+        bundle = Bundle(options.bundle, cutting=chosen_cutting(options))
         bundle.verify()
         chosen = {field: getattr(options, f"{field.value}_weight") for field in Field}
         weights = {field: factor for field, factor in chosen.items() if factor is not None}

@@ -4,9 +4,9 @@ from argparse import ArgumentParser
 from pathlib import Path
 
 from server.catalogue.document import Field
-from server.command_line import typed
+from server.encoding.cutting import add_cutting_flags
 from server.feedback.policy import Policy
-from server.setting_types import number, weight, whole_number
+from server.setting_types import number, typed, weight, whole_number
 
 
 def add_learn_options(parser: ArgumentParser) -> None:
@@ -31,3 +31,4 @@ def add_learn_options(parser: ArgumentParser) -> None:
     for field in Field:
         help = f"the server's --{field.value}-weight (default: the bundle's)"
         parser.add_argument(f"--{field.value}-weight", type=typed(weight), metavar="N", help=help)
+    add_cutting_flags(parser)

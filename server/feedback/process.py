@@ -20,6 +20,7 @@ from server.catalogue.location import parse_location
 from server.catalogue.store import Store
 from server.child import begin_child
 from server.encoding.bundle import Bundle
+from server.encoding.cutting import Cutting
 from server.errors import ChajaError, LearningFailed, first_line
 from server.feedback.learning import Learner, Lesson, Measured
 from server.feedback.policy import Policy
@@ -38,12 +39,14 @@ class Task(NamedTuple):
         bundle: The directory of the bundle.
         revision: The revision that serves.
         weights: The factors of fields that replace the bundle's.
+        cutting: How texts are cut into passages.
     """
 
     data: str
     bundle: str
     revision: str
     weights: dict[Field, float]
+    cutting: Cutting
 
 
 class Studied(NamedTuple):
@@ -59,7 +62,7 @@ def study(task: Task, *, folder: Path) -> Studied:
     Raises StoreError, BundleError, or LearningFailed if the bundle is not the one that serves.
     """
     with contextlib.closing(Store(parse_location(task.data), serving=False)) as store:
-        bundle = Bundle(Path(task.bundle))
+        bundle = Bundle(Path(task.bundle), cutting=task.cutting)
         if (found := bundle.manifest.revision) != task.revision:
             raise LearningFailed(f"{task.bundle} has revision {found}, but {task.revision} serves: reload first")
         bundle.verify()

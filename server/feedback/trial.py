@@ -21,7 +21,6 @@ from server.catalogue.encoded import Vectors, Versioned
 from server.catalogue.examples import with_examples
 from server.catalogue.store import Store
 from server.cpus import usable_cpus
-from server.defaults import PASSAGE_OVERLAP_TOKENS
 from server.encoding.bundle import Bundle
 from server.encoding.documents import CHUNK_TEXTS, encode_documents
 from server.encoding.kind import TextKind
@@ -170,7 +169,7 @@ class Trial:
         return with_examples(stored, examples, encoded)
 
     def _encode(self, documents: Sequence[Document]) -> list[Vectors]:
-        return encode_documents(documents, self._bundle, overlap_tokens=PASSAGE_OVERLAP_TOKENS, map=self._pool.map)
+        return encode_documents(documents, self._bundle, map=self._pool.map)
 
     def _with_vectors(self, documents: Sequence[Versioned]) -> list[Versioned]:
         known = self._encoded_documents

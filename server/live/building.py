@@ -55,7 +55,6 @@ class IndexBuilder:
     bundle: Bundle
     _: KW_ONLY
     threads: int
-    overlap_tokens: int
     cancelled: threading.Event
     progress: Progress = field(default_factory=Progress)
     background: bool = False
@@ -137,7 +136,6 @@ class IndexBuilder:
         found = encode_documents(
             [each.document for each in missing],
             self.bundle,
-            overlap_tokens=self.overlap_tokens,
             map=map,
             check=self.check,
         )

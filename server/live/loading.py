@@ -79,7 +79,6 @@ def load(
         store,
         bundle,
         threads=1 if background else settings.workers,
-        overlap_tokens=settings.passage_overlap_tokens,
         cancelled=cancelled,
         progress=progress,
         background=background,

@@ -39,7 +39,7 @@ def _begin(settings: Settings) -> None:
 
 def _open_verified(settings: Settings) -> tuple[Bundle, float]:
     """Returns the bundle and the worst cosine of its golden texts to fp32."""
-    bundle = Bundle(settings.bundle, native=settings.native)
+    bundle = Bundle(settings.bundle, native=settings.native, cutting=settings.cutting)
     return bundle, bundle.verify()
 
 

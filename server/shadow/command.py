@@ -18,6 +18,7 @@ from server.catalogue.rules import RuleKind, StoredRule
 from server.catalogue.store import Store
 from server.cpus import usable_cpus
 from server.encoding.bundle import Bundle
+from server.encoding.cutting import Cutting, chosen_cutting
 from server.encoding.kind import TextKind
 from server.encoding.manifest import read_manifest
 from server.errors import SettingsError, ShadowRefused
@@ -61,7 +62,8 @@ def shadow(options: Namespace) -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chaja-shadow-")))
         old, new = _chosen_documents(options, store)
         recordings = _recorded(options, store, known={each.document.id for each in (*old.versions, *new.versions)})
-        report = _replayed(options, recordings, *_sides([old, new], store, pool=pool, folder=folder))
+        sides = _sides([old, new], store, cutting=chosen_cutting(options), pool=pool, folder=folder)
+        report = _replayed(options, recordings, *sides)
     print(as_text(report, show=options.show))
     if options.json is not None:
         write_report(options.json, as_json(report))
@@ -75,7 +77,8 @@ def _chosen_documents(options: Namespace, store: Store | None) -> tuple[_Chosen,
     Both sides share what is read: a server may change the store meanwhile, which is no difference between the sides.
     """
     new_bundle = options.new_bundle or options.bundle
-    revision, new_revision = read_manifest(options.bundle).revision, read_manifest(new_bundle).revision
+    cutting = chosen_cutting(options)
+    revision, new_revision = (read_manifest(each, cutting=cutting).revision for each in (options.bundle, new_bundle))
     versions = _documents(options.catalogue, store, revision)
     if options.new_catalogue is not None:
         new_versions = documents_of(options.new_catalogue)
@@ -105,13 +108,13 @@ def _contents(chosen: _Chosen) -> dict[str, bytes]:
 
 
 def _sides(
-    chosen: Sequence[_Chosen], store: Store | None, *, pool: ThreadPoolExecutor, folder: Path
+    chosen: Sequence[_Chosen], store: Store | None, *, cutting: Cutting, pool: ThreadPoolExecutor, folder: Path
 ) -> tuple[Side, Side]:
     """Encodes and indexes both sides."""
     encoders: dict[str, Encoder] = {}
     for each in chosen:
         if each.revision not in encoders:
-            encoders[each.revision] = Encoder(Bundle(each.bundle), pool)
+            encoders[each.revision] = Encoder(Bundle(each.bundle, cutting=cutting), pool)
 
     stored: dict[RuleKind, list[StoredRule]] = {kind: [] if store is None else store.rules(kind) for kind in RuleKind}
 

@@ -12,7 +12,6 @@ from server.catalogue.document import Document, content_of
 from server.catalogue.encoded import Vectors, Versioned
 from server.catalogue.examples import with_examples
 from server.catalogue.store import Store
-from server.defaults import PASSAGE_OVERLAP_TOKENS
 from server.encoding.bundle import Bundle
 from server.encoding.documents import encode_documents
 from server.errors import StoreError
@@ -44,9 +43,7 @@ class Encoder:
         }
         if missing:
             print(f"encoding {len(missing):,} documents with {self.bundle.directory} …", file=sys.stderr, flush=True)
-            found = encode_documents(
-                list(missing.values()), self.bundle, overlap_tokens=PASSAGE_OVERLAP_TOKENS, map=self._pool.map
-            )
+            found = encode_documents(list(missing.values()), self.bundle, map=self._pool.map)
             self._known |= zip(missing, found, strict=True)
         return [each._replace(vectors=self._known[content]) for content, each in zip(contents, versions, strict=True)]
 

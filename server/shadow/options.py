@@ -3,11 +3,11 @@
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from server.command_line import typed
+from server.encoding.cutting import add_cutting_flags
 from server.errors import SettingsError
 from server.feedback.policy import Policy
 from server.ranking.options import Mode
-from server.setting_types import fraction, whole_number
+from server.setting_types import fraction, typed, whole_number
 
 EXAMPLES = ("all", "own", "none")
 """Which example queries the documents of a side have: all; those that `learn` has not added; none."""
@@ -27,6 +27,7 @@ def add_shadow_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--new-catalogue", type=Path, metavar="FILE", help="documents to compare in JSONL (default: the same)"
     )
+    add_cutting_flags(parser)
     for flag, side in (("--examples", "the documents"), ("--new-examples", "the documents to compare")):
         parser.add_argument(
             flag,

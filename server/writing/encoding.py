@@ -60,9 +60,8 @@ class Prepared(NamedTuple):
 class DocumentEncoder:
     """Encodes documents. Used on the event loop."""
 
-    def __init__(self, store: Store, *, overlap_tokens: int) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
-        self._overlap_tokens = overlap_tokens
         self._preparing = ThreadPoolExecutor(1, "passages", initializer=give_way, initargs=(CALL_NICENESS,))
 
     async def encode(
@@ -99,7 +98,7 @@ class DocumentEncoder:
                 prepared.append(None)
                 continue
             try:
-                passages = passages_of(document, bundle, overlap_tokens=self._overlap_tokens)
+                passages = passages_of(document, bundle)
             except ChajaError as error:
                 prepared.append(error)
             else:
@@ -111,9 +110,9 @@ class DocumentEncoder:
         """Returns the vectors of the stored version's passages."""
         if before is None or before.vectors is None:
             return {}
-        passages = passages_of(before.document, bundle, overlap_tokens=self._overlap_tokens)
+        passages = passages_of(before.document, bundle)
         if not np.array_equal(passages.spans, before.vectors.spans):
-            return {}  # It was cut with another overlap.
+            return {}  # An earlier version of the server cut it otherwise.
         return dict(zip(passages.texts, before.vectors.matrix, strict=True))
 
 

@@ -63,7 +63,6 @@ class LiveCatalogue:
         metrics: Metrics,
         *,
         snapshots: SnapshotFolder | None,
-        overlap_tokens: int,
         feedback_days: int,
         keep_vectors_seconds: float,
     ) -> None:
@@ -75,7 +74,7 @@ class LiveCatalogue:
         self._loaded = loaded
         self._metrics = metrics
         self._snapshots = snapshots
-        self._encoder = DocumentEncoder(store, overlap_tokens=overlap_tokens)
+        self._encoder = DocumentEncoder(store)
         self._committer = Committer(
             store,
             loaded.index,

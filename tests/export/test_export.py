@@ -76,7 +76,7 @@ def test_each_kind_of_text_may_have_its_own_prefix(tmp_path: Path) -> None:
     bundle = export_tiny(plain_bert(tmp_path / "plain"), *flags).bundle
     assert [bundle.manifest.prefixes.of(kind) for kind in TextKind] == ["q ", "d ", "", "e "]
     document = Document(id="1", title="a", text="b", examples=["c"])
-    texts = passages_of(document, bundle, overlap_tokens=4).texts
+    texts = passages_of(document, bundle).texts
     plain = [("d a", TextKind.TEXT), ("b", TextKind.TEXT), ("e c", TextKind.TEXT)]
     assert bundle.encode_texts(texts).tobytes() == bundle.encode_texts(plain).tobytes()
 

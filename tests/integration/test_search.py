@@ -23,7 +23,6 @@ from chaja.v1 import (
 )
 from sample.server_process import ServerProcess
 from server.catalogue.catalogue import load_catalogue
-from server.defaults import PASSAGE_OVERLAP_TOKENS
 from server.encoding.bundle import Bundle
 from server.encoding.passages import passages_of
 from server.stages import STAGES
@@ -131,10 +130,7 @@ def test_the_info_reports_model_catalogue_and_limits(tiny_server: ServerProcess,
     assert info.model.similarity == Similarity.SIMILARITY_COSINE
     assert info.model.revision == revision
     bundle = Bundle(tiny_bundle)
-    passages = sum(
-        len(passages_of(document, bundle, overlap_tokens=PASSAGE_OVERLAP_TOKENS).texts)
-        for document in load_catalogue(SAMPLE_CATALOGUE)
-    )
+    passages = sum(len(passages_of(document, bundle).texts) for document in load_catalogue(SAMPLE_CATALOGUE))
     assert (info.catalogue.document_count, info.catalogue.vector_count) == (len(DOCUMENTS), passages)
     assert info.catalogue.index_kind == IndexKind.INDEX_KIND_EXACT
     assert info.catalogue.model_revision == revision

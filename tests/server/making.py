@@ -21,6 +21,7 @@ from server.catalogue.encoded import Vectors, Versioned
 from server.catalogue.store import Store
 from server.encoding.bundle import Bundle
 from server.encoding.cache import EmbeddingCache
+from server.encoding.cutting import DEFAULT_CUTTING, Cutting
 from server.encoding.kind import TextKind
 from server.encoding.passages import passages_of
 from server.encoding.tokenizer import Tokens
@@ -39,9 +40,6 @@ Outcomes = list[ChajaError | None]
 
 DOCUMENTS = ["지갑을 잃어버렸어", "send money", "환율", "split the bill", "x" * 60]
 """Titles; the sequence of each is its position, from 1."""
-
-OVERLAP_TOKENS = 4
-"""Tokens that neighbouring passages of a long text share."""
 
 ENGINE_SETTINGS = Settings(bundle=Path(), encode_workers=1, max_batch_tokens=64, longest_wait_seconds=60.0)
 
@@ -75,8 +73,8 @@ def make_job(
 class WatchedBundle(Bundle):
     """A real bundle that records its batches, waits while `gate` is closed, and fails on the texts in `fails_on`."""
 
-    def __init__(self, directory: Path) -> None:
-        super().__init__(directory)
+    def __init__(self, directory: Path, *, cutting: Cutting = DEFAULT_CUTTING) -> None:
+        super().__init__(directory, cutting=cutting)
         self.gate = threading.Event()
         self.gate.set()
         self.batches: list[list[list[int]]] = []
@@ -132,7 +130,7 @@ def encode(bundle: Bundle, texts: Sequence[tuple[str, TextKind]]) -> NDArray[np.
 
 def versioned(bundle: Bundle, document: Document, sequence: int) -> Versioned:
     """Returns a version of a document with its vectors."""
-    passages = passages_of(document, bundle, overlap_tokens=OVERLAP_TOKENS)
+    passages = passages_of(document, bundle)
     return Versioned(sequence, document, Vectors(passages.spans, encode(bundle, passages.texts)))
 
 
@@ -165,7 +163,7 @@ def make_index(bundle: Bundle) -> LiveIndex:
 
 def make_loaded(bundle: Bundle, store: Store) -> Loaded:
     """Returns a model and an index of a store, as `load` makes them."""
-    builder = IndexBuilder(store, bundle, threads=1, overlap_tokens=OVERLAP_TOKENS, cancelled=threading.Event())
+    builder = IndexBuilder(store, bundle, threads=1, cancelled=threading.Event())
     index = empty_index(bundle)
     builder.catch_up(index)
     return Loaded(bundle=bundle, index=index, builder=builder, new_index=lambda: empty_index(bundle))

@@ -13,7 +13,6 @@ from export.source import SourceModel
 from export.towers import SourceTowers
 from server.catalogue.document import Document
 from server.catalogue.encoded import Vectors
-from server.defaults import PASSAGE_OVERLAP_TOKENS
 from server.encoding.arrays import read_array
 from server.encoding.bundle import Bundle
 from server.encoding.center import CENTER_FILE
@@ -47,7 +46,7 @@ class OriginalEncoder:
 
     def passages(self, documents: Sequence[Document]) -> list[Vectors]:
         """Returns the vectors of each document, whose passages are the bundle's."""
-        cut = [passages_of(each, self.bundle, overlap_tokens=PASSAGE_OVERLAP_TOKENS) for each in documents]
+        cut = [passages_of(each, self.bundle) for each in documents]
         matrix = self._source.encode([text for each in cut for text in each.texts])
         ends = accumulate(len(each.texts) for each in cut)
         return [Vectors(each.spans, matrix[end - len(each.texts) : end]) for each, end in zip(cut, ends, strict=True)]

@@ -142,8 +142,8 @@ class Model(_message.Message):
     name: _builtins.str
     """name is the model's name, such as `all-MiniLM-L6-v2`."""
     revision: _builtins.str
-    """revision is a hash over the files of the model's bundle, in lower-case hexadecimal. It changes whenever a vector
-    could change.
+    """revision is a hash over the files of the model's bundle and the sizes of passages, in lower-case hexadecimal. It
+    changes whenever a vector could change.
     """
     dimension: _builtins.int
     """dimension is the number of floats in a vector."""

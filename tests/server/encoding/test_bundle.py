@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from server.encoding.bundle import Bundle
+from server.encoding.cutting import Cutting
 from server.encoding.golden import cosines
 from server.encoding.kind import TextKind
 from server.encoding.manifest import read_manifest
@@ -32,6 +33,15 @@ def test_a_dot_product_bundle_keeps_the_lengths(tmp_path: Path) -> None:
     bundle = Bundle(make_bundle(tmp_path / "dot", similarity="dot"))
     short, long = bundle.encode_texts([("a", TextKind.QUERY), ("aa", TextKind.QUERY)])
     np.testing.assert_allclose(long, 2 * short, rtol=1e-6)
+
+
+def test_a_bundle_that_cuts_texts_otherwise_has_another_revision(tiny_bundle: Path) -> None:
+    own = read_manifest(tiny_bundle).revision
+    cuttings = [Cutting(), Cutting(48), Cutting(48, 0), Cutting(0, 0)]
+    revisions = [Bundle(tiny_bundle, cutting=each).manifest.revision for each in cuttings]
+    assert revisions[0] == own, "the vectors of stores stay right"
+    assert len(set(revisions)) == len(cuttings)
+    assert revisions == [read_manifest(tiny_bundle, cutting=each).revision for each in cuttings]
 
 
 DAMAGES: dict[str, tuple[Callable[[Path], Any], str]] = {

@@ -75,6 +75,16 @@ def test_a_text_that_fits_is_one_passage_to_the_last_token(tokenizer: Tokenizer)
         assert len(tokenizer.split("a" * count, TextKind.QUERY, before="b | ", overlap_tokens=0)) == passages
 
 
+@pytest.mark.parametrize(("most_tokens", "passages"), [(8, 3), (12, 2), (18, 1), (19, 1), (10_000, 1)])
+def test_passages_of_at_most_some_tokens_end_with_a_sentence(
+    tokenizer: Tokenizer, most_tokens: int, passages: int
+) -> None:
+    text = "abcde. abcde. abcde."
+    spans = tokenizer.split(text, TextKind.TEXT, before="b | ", overlap_tokens=0, most_tokens=most_tokens)
+    assert len(spans) == passages
+    assert all(text[start:end].endswith(".") for start, end in spans)
+
+
 def test_a_prefix_that_leaves_no_room_is_an_error(tokenizer: Tokenizer) -> None:
     with pytest.raises(UnfitText, match="has no room after its title"):
         tokenizer.split("a" * 30, TextKind.TEXT, before="b" * MAX_TOKENS, overlap_tokens=4)

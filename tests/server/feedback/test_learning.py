@@ -14,6 +14,7 @@ from server.catalogue.rules import RuleKind
 from server.catalogue.store import Store
 from server.commands import run
 from server.encoding.bundle import Bundle
+from server.encoding.cutting import Cutting
 from server.errors import LearningRefused, SettingsError, StoreError
 from server.feedback.learning import Learner
 from server.feedback.policy import Policy
@@ -92,6 +93,20 @@ def test_a_confirmed_query_becomes_an_example_once_and_can_be_undone(
     assert examples(data) == OWN
     with contextlib.closing(Store(data)) as store:
         assert FeedbackLog(store).promotions() == []
+
+
+def test_what_is_learnt_is_stored_for_the_passages_of_the_server(data: Path, tiny_bundle: Path) -> None:
+    bundle = Bundle(tiny_bundle, cutting=Cutting(4, 0))
+    record(data, *clicks(QUERY))
+    learn(data, bundle, "--passage-tokens", "4", "--passage-overlap-tokens", "0")
+    with contextlib.closing(Store(data)) as store:
+        stored = store.versioned(["card"], bundle.manifest.revision)["card"]
+    assert stored.document.examples == [*OWN, QUERY]
+    assert stored.vectors is not None
+    expected = versioned(bundle, stored.document, 0).vectors
+    assert expected is not None
+    np.testing.assert_array_equal(stored.vectors.spans, expected.spans)
+    np.testing.assert_array_equal(stored.vectors.matrix, expected.matrix)
 
 
 def test_feedback_without_a_confirmed_query_measures_nothing(

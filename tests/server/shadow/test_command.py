@@ -15,6 +15,8 @@ from server.catalogue.feedback import Event, FeedbackKind, FeedbackLog, Promotio
 from server.catalogue.store import Store
 from server.commands import run
 from server.encoding.bundle import Bundle
+from server.encoding.cutting import Cutting
+from server.encoding.manifest import read_manifest
 from server.errors import BundleError, CatalogueError, ReportError, SettingsError, ShadowRefused, StoreError
 from tests.server.making import versioned
 from tests.tiny_bundle import make_bundle
@@ -79,6 +81,18 @@ def test_another_bundle_is_compared_while_a_server_holds_the_store(
     assert "Another similarity: cosine -> dot." in shown.out
     assert "Another dimension: 32 -> 16." in shown.out
     assert shown.err == f"encoding 3 documents with {other} …\n", "the store has the vectors of the other bundle"
+
+
+def test_documents_are_compared_with_the_passages_of_the_server(
+    tmp_path: Path, tiny_bundle: Path, data: Path, queries: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--data", data, "--queries", queries, "--examples", "none", "--new-examples", "all"]
+    plain = shadow(tmp_path, tiny_bundle, *options)
+    assert capsys.readouterr().err == "", "the store has the vectors of whole texts"
+    cut = shadow(tmp_path, tiny_bundle, *options, "--passage-tokens", 4)
+    assert capsys.readouterr().err == f"encoding 3 documents with {tiny_bundle} …\n"
+    assert plain["old"]["revision"] != cut["old"]["revision"]
+    assert cut["old"]["revision"] == read_manifest(tiny_bundle, cutting=Cutting(4)).revision
 
 
 def test_learnt_example_queries_are_compared_with_the_catalogue_without_them(

@@ -23,7 +23,7 @@ from server.writing.files import Files
 from server.writing.live_catalogue import LiveCatalogue
 from server.writing.reader import Reader
 from server.writing.writer import Writer
-from tests.server.making import ENGINE_SETTINGS, OVERLAP_TOKENS, WatchedBundle, found_by, make_loaded
+from tests.server.making import ENGINE_SETTINGS, WatchedBundle, found_by, make_loaded
 
 
 class Core:
@@ -45,7 +45,6 @@ class Core:
             self.slot,
             self.metrics,
             snapshots=SnapshotFolder(directory / "index", self.store),
-            overlap_tokens=OVERLAP_TOKENS,
             feedback_days=30,
             keep_vectors_seconds=keep_vectors_seconds,
         )

@@ -8,10 +8,13 @@ import pytest
 
 from server.catalogue.document import Document
 from server.catalogue.encoded import Vectors
+from server.encoding.bundle import Bundle
+from server.encoding.cutting import Cutting
+from server.encoding.documents import encode_documents
 from server.encoding.passages import passages_of
 from server.errors import DeadlinePassed, UnfitPart
 from server.writing.encoding import PORTION_TEXTS, PORTIONS, DocumentEncoder
-from tests.server.making import OVERLAP_TOKENS, WatchedBundle, encode, until
+from tests.server.making import WatchedBundle, encode, until
 from tests.server.writing.making import Core, running, summary, titled, upserts
 
 LONG = " ".join(f"낱말{number}" for number in range(100))
@@ -27,7 +30,7 @@ async def test_a_document_is_stored_with_the_vectors_of_its_passages(core: Core)
     document = Document(id="a", title="제목", text={"ko": LONG, "en": "short"}, examples=["x y " * 60])
     assert summary(await core.writer.upsert(upserts(document))) == [("a", 1, True, None)]
     vectors = stored_vectors(core, "a")
-    passages = passages_of(document, core.bundle, overlap_tokens=OVERLAP_TOKENS)
+    passages = passages_of(document, core.bundle)
     np.testing.assert_array_equal(vectors.spans, passages.spans)
     np.testing.assert_allclose(vectors.matrix, encode(core.bundle, passages.texts), atol=1e-6)
     assert len(vectors.spans) == len(core.slot.engine.index.state.dense) > 6
@@ -46,7 +49,7 @@ async def test_only_the_new_texts_of_a_document_are_encoded(core: Core) -> None:
     assert sum(map(len, core.bundle.batches)) == 2
     assert (core.bundle.times_encoded("rates"), core.bundle.times_encoded("유로")) == (1, 1)
     new = stored_vectors(core, "a")
-    texts = passages_of(after, core.bundle, overlap_tokens=OVERLAP_TOKENS).texts
+    texts = passages_of(after, core.bundle).texts
     np.testing.assert_allclose(new.matrix, encode(core.bundle, texts), atol=1e-6)
     kept = old.spans[:, 0] == 2
     np.testing.assert_array_equal(new.matrix[new.spans[:, 0] == 2], old.matrix[kept])
@@ -67,13 +70,18 @@ async def test_equal_texts_of_a_call_are_encoded_once(core: Core) -> None:
     assert len(await core.found("환율")) == 20
 
 
-async def test_vectors_of_another_overlap_are_not_reused(core: Core) -> None:
-    await core.writer.upsert(upserts(Document(id="a", title="환율", text=LONG)))
-    encoder = DocumentEncoder(core.store, overlap_tokens=OVERLAP_TOKENS + 8)
+async def test_vectors_of_other_passages_are_not_reused(core: Core) -> None:
+    document = Document(id="a", title="환율", text=LONG)
+    await core.writer.upsert(upserts(document))
+    otherwise = Bundle(core.bundle.directory, cutting=Cutting(overlap_tokens=4))
+    (old,) = encode_documents([document], otherwise)
+    with core.store.write() as transaction:  # As an earlier version of the server would have cut the text.
+        transaction.put_vectors(core.store.sequence, old, revision=core.bundle.manifest.revision)
+    encoder = DocumentEncoder(core.store)
     changed = Document(id="a", title="환율", text=LONG, examples=["달러"])
     (vectors,) = await encoder.encode(core.slot.engine, [changed], deadline=math.inf, patient=False)
     assert isinstance(vectors, Vectors)
-    passages = passages_of(changed, core.bundle, overlap_tokens=OVERLAP_TOKENS + 8)
+    passages = passages_of(changed, core.bundle)
     np.testing.assert_array_equal(vectors.spans, passages.spans)
     np.testing.assert_allclose(vectors.matrix, encode(core.bundle, passages.texts), atol=1e-6)
     encoder.close()

@@ -45,7 +45,8 @@ Study = Callable[[], Awaitable[Studied]]
 
 
 def task_of(core: Core) -> Task:
-    return Task(text_of(core.store.location), str(core.bundle.directory), core.bundle.manifest.revision, {})
+    bundle = core.bundle
+    return Task(text_of(core.store.location), str(bundle.directory), bundle.manifest.revision, {}, bundle.cutting)
 
 
 @contextlib.asynccontextmanager
