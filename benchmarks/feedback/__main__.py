@@ -19,6 +19,7 @@ from loadtest.environment import describe_environment
 from sample.server_process import REPOSITORY
 from server.closed_pipe import until_closed_pipe
 from server.encoding.bundle import Bundle
+from server.encoding.cutting import add_cutting_flags, chosen_cutting
 from server.errors import StartError
 from server.metrics.feedback import MODES
 
@@ -36,7 +37,7 @@ def main() -> int:
 def _run(options: argparse.Namespace) -> int:
     print(describe_environment(" ".join(sys.argv)) | {"onnxruntime": onnxruntime.__version__}, end="\n\n")
     missed = []
-    bundle = Bundle(options.bundle)
+    bundle = Bundle(options.bundle, cutting=chosen_cutting(options))
     print("| set | questions with clicks | examples learnt | of them wrong | learn | mode | R@1 before | after |")
     print("|---|---|---|---|---|---|---|---|", flush=True)
     for directory in options.data:
@@ -75,6 +76,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--questions", type=int, nargs="+", default=[0], metavar="N", help=counts)
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the clicks (default: %(default)s)")
     parser.add_argument("--bundle", type=Path, default=REPOSITORY / "build/bundle", metavar="DIR", help="bundle")
+    add_cutting_flags(parser)
     return parser.parse_args()
 
 

@@ -25,6 +25,7 @@ from export.new_files import check_new, write_new
 from export.progress import Progress
 from server.catalogue.catalogue import load_catalogue
 from server.encoding.bundle import Bundle
+from server.encoding.cutting import chosen_cutting
 from server.report_files import check_report, write_report
 from server.terminal import table
 
@@ -44,7 +45,7 @@ def _check(options: argparse.Namespace) -> None:
     check_report(options.json)
     documents = load_catalogue(options.catalogue)
     with Progress() as progress:
-        found = findings_of(documents, Bundle(options.bundle), near=options.near, progress=progress)
+        found = findings_of(documents, _bundle(options), near=options.near, progress=progress)
         progress.finish()
     print(as_text(found, documents=len(documents)))
     if options.json is not None:
@@ -60,7 +61,7 @@ def _queries(options: argparse.Namespace) -> None:
     with Progress() as progress:
         progress(f"making queries for {len(documents):,} documents")
         made = synthetic_queries(documents, options.kinds, most=options.most, phrases=phrases)
-        kept = round_trip(made, documents, Bundle(options.bundle), top=options.top, progress=progress)
+        kept = round_trip(made, documents, _bundle(options), top=options.top, progress=progress)
         progress.finish()
     if not kept:
         raise ExportError(f"no query of {len(made):,} finds its document and only that: set --top or other --kinds")
@@ -76,15 +77,17 @@ def _sheet(options: argparse.Namespace) -> None:
     documents = load_catalogue(options.catalogue)
     queries = read_queries(options.queries)
     with Progress() as progress:
-        pools = pooled(
-            queries, documents, Bundle(options.bundle), depth=options.depth, seed=options.seed, progress=progress
-        )
+        pools = pooled(queries, documents, _bundle(options), depth=options.depth, seed=options.seed, progress=progress)
         progress.finish()
     write_new(options.out, as_csv(pools, {each.id: each for each in documents}))
     rows = sum(len(each.document_ids) for each in pools)
     without = sum(not each.document_ids for each in pools)
     nothing = f"; {without:,} queries find nothing" if without else ""
     print(f"{options.out}: {len(queries):,} queries, {rows:,} rows to label{nothing}")
+
+
+def _bundle(options: argparse.Namespace) -> Bundle:
+    return Bundle(options.bundle, cutting=chosen_cutting(options))
 
 
 def _labels(options: argparse.Namespace) -> None:

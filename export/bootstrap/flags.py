@@ -12,6 +12,7 @@ from export.bootstrap.synthetic.round_trip import TOP
 from export.evaluation.runs import DEPTH
 from export.options import OneLineParser, count
 from export.places import Place, check_places
+from server.encoding.cutting import add_cutting_flags
 from server.programs import EXPORTER
 
 MOST_QUERIES = 3
@@ -62,6 +63,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 def _inputs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bundle", type=Path, required=True, metavar="DIR", help="bundle to encode and search with")
+    add_cutting_flags(parser)
     _catalogue(parser)
 
 

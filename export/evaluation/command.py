@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from export.progress import Progress
 from export.silence import silence_libraries
 from server.catalogue.document import Document
 from server.encoding.bundle import Bundle
+from server.encoding.cutting import Cutting
 from server.ranking.options import Mode
 from server.report_files import check_report, write_report
 
@@ -119,14 +121,16 @@ def _bm25_systems(
 def _bundle_systems(
     options: argparse.Namespace, judged: JudgedSet, labelled: Sequence[Document], progress: Callable[[str], None]
 ) -> list[System]:
-    """Returns the modes of each bundle; LEXICAL mode once, since it does not use the model."""
+    """Returns the modes of each bundle and size of passages; LEXICAL mode once, since it does not use the model."""
     has_labels = bool(judged.labels)
     systems: list[System] = []
-    for place, directory in enumerate(options.bundle):
+    for place, (directory, tokens) in enumerate(itertools.product(options.bundle, options.passage_tokens)):
         progress(f"opening {directory}")
-        bundle = Bundle(directory)
+        bundle = Bundle(directory, cutting=Cutting(tokens, options.passage_overlap_tokens))
         documents = EncodedDocuments(BundleEncoder(bundle), judged.documents, labelled, progress=progress)
-        suffix = f" ({directory})" if len(options.bundle) > 1 else ""
+        differing = [str(directory)] if len(options.bundle) > 1 else []
+        differing += [f"{tokens} tokens"] if len(options.passage_tokens) > 1 else []
+        suffix = f" ({', '.join(differing)})" if differing else ""
         modes = [mode for mode in options.modes if not place or mode is not Mode.LEXICAL]
         systems += served_systems(documents, modes, labels=has_labels, suffix=suffix)
         if options.model is not None:
@@ -136,5 +140,5 @@ def _bundle_systems(
 
             original = OriginalEncoder(bundle, options.model, options.document_model)
             documents = EncodedDocuments(original, judged.documents, labelled, progress=progress)
-            systems += served_systems(documents, [Mode.DENSE], labels=has_labels, suffix=" fp32")
+            systems += served_systems(documents, [Mode.DENSE], labels=has_labels, suffix=f" fp32{suffix}")
     return systems

@@ -10,6 +10,7 @@ from pathlib import Path
 from export.evaluation.systems.terms import SPLITS
 from export.options import OneLineParser, count
 from export.places import Place, beir_places, check_places
+from server.encoding.cutting import add_cutting_flags
 from server.programs import EXPORTER
 from server.ranking.options import Mode
 
@@ -55,6 +56,7 @@ def _system_flags(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--bundle", type=Path, action="append", default=[], metavar="DIR", help="bundle; repeatable, to compare several"
     )
+    add_cutting_flags(group, several=True)
     group.add_argument("--server", metavar="HOST:PORT", help="running server, which has the documents")
     group.add_argument("--tls", action="store_true", help="use TLS with the system's certificates")
     group.add_argument("--ca", type=Path, metavar="FILE", help="use TLS and trust these certificates")

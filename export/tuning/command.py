@@ -15,6 +15,7 @@ from export.tuning.comparison import Comparison, compared
 from export.tuning.labels import Labels, check_labels, read_labels
 from export.tuning.report import as_page, as_text
 from server.encoding.bundle import Bundle
+from server.encoding.cutting import chosen_cutting
 from server.report_files import check_report, write_report
 
 
@@ -69,7 +70,15 @@ def _tune(options: argparse.Namespace, progress: Progress) -> Comparison:
             tuning.write_before(before)
         bundles = {count: Path(folder) / str(count) for count in counts[:-1]} | {counts[-1]: options.out}
         scores = {count: tuning.write(count, out) for count, out in bundles.items()}
-        return compared(labels, scores, before, bundles, per_document=options.examples_per_document, progress=progress)
+        return compared(
+            labels,
+            scores,
+            before,
+            bundles,
+            per_document=options.examples_per_document,
+            cutting=chosen_cutting(options),
+            progress=progress,
+        )
 
 
 def _counts(options: argparse.Namespace, labels: Labels) -> list[int]:

@@ -15,6 +15,7 @@ from export.evaluation.systems.served import BundleEncoder, EncodedDocuments, se
 from export.tuning.labels import Labels
 from export.tuning.scores import Trained
 from server.encoding.bundle import Bundle
+from server.encoding.cutting import Cutting
 from server.ranking.options import Mode
 
 MODES = (Mode.DENSE, Mode.HYBRID)
@@ -59,6 +60,7 @@ def compared(
     bundles: Mapping[int, Path],
     *,
     per_document: int,
+    cutting: Cutting,
     progress: Callable[[str], None],
 ) -> Comparison:
     """Searches the queries that judge with the bundle before, and with those after each number of labels.
@@ -71,6 +73,7 @@ def compared(
         before: The bundle of the model before.
         bundles: The other bundles by number of labels, ascending.
         per_document: Maximum labels of a document that become example queries.
+        cutting: How the bundles cut texts into passages.
         progress: Called with a line for each step.
     """
     last = max(bundles)
@@ -86,7 +89,7 @@ def compared(
 
     def systems_of(bundle: Path, suffix: str, *, labelled: bool) -> list[System]:
         documents = EncodedDocuments(
-            BundleEncoder(Bundle(bundle)),
+            BundleEncoder(Bundle(bundle, cutting=cutting)),
             labels.documents,
             with_labels if labelled else labels.documents,
             progress=progress,

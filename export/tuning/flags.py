@@ -11,6 +11,7 @@ from export.evaluation.flags import LABELS_PER_DOCUMENT, judged_places
 from export.options import OneLineParser, bundle_flags, check_bundle_flags, count
 from export.places import check_places
 from export.tuning.negatives import KINDS
+from server.encoding.cutting import add_cutting_flags
 from server.programs import EXPORTER
 
 ALL = "all"
@@ -172,6 +173,7 @@ def _report_flags(group: argparse._ArgumentGroup) -> None:
         metavar="DIR",
         help="bundle of the model before, to compare with (default: it is exported to a temporary folder)",
     )
+    add_cutting_flags(group)
     group.add_argument(
         "--examples-per-document",
         type=count,

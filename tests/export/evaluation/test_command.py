@@ -43,6 +43,20 @@ def test_each_mode_is_measured(tiny_bundle: Path, files: list[str], tmp_path: Pa
     assert second["systems"]["DENSE"]["measures"]["MRR@10"] == 0.5
 
 
+def test_sizes_of_passages_are_compared(tiny_bundle: Path, tmp_path: Path) -> None:
+    catalogue, queries, report = tmp_path / "c.jsonl", tmp_path / "q.jsonl", tmp_path / "report.json"
+    catalogue.write_text(
+        '{"id": "long", "text": "aaaaaaaa bbbbbbbb cccccccc dddddddd"}\n{"id": "short", "text": "ddcc"}\n',
+        encoding="utf-8",
+    )
+    queries.write_text('{"query": "dddddddd", "language": "en", "relevant": ["long"]}\n', encoding="utf-8")
+    files = ["--catalogue", str(catalogue), "--queries", str(queries), "--json", str(report)]
+    sizes = ["--passage-tokens", "0,8", "--passage-overlap-tokens", "0"]
+    table = evaluated(tiny_bundle, *files, "--mode", "dense", "--bm25", "none", *sizes).stdout
+    assert "DENSE (0 tokens)  0.000" in table
+    assert "DENSE (8 tokens)  1.000" in table
+
+
 def test_labels_become_example_queries_of_further_systems(tiny_bundle: Path, files: list[str], tmp_path: Path) -> None:
     labels = tmp_path / "l.jsonl"
     lines = [f'{{"query": "{text}", "language": "en", "relevant": ["a"]}}' for text in ("abbbb", "abb", "bbba")]
@@ -90,6 +104,7 @@ def test_an_error_is_one_line(tiny_bundle: Path, files: list[str], more: list[st
         (["--server", "s:1", "--eval", "d", "--bm25", "none", "--labels", "l"], "--labels needs --bundle or --bm25"),
         (["--bundle", "b", "--bundle", "b", "--eval", "d"], "--bundle names the same directory twice"),
         (["--bundle", "b", "--eval", "d", "--bm25", "nouns"], "'nouns' is none of words, bigrams, kiwi and none"),
+        (["--bundle", "b", "--eval", "d", "--passage-tokens", "0,x"], "expected a whole number"),
         (["--bundle", "b", "--eval", "d", "--document-model", "m"], "--document-model needs --model"),
         (["--bundle", "b", "--catalogue", "c", "--queries", "q", "--split", "dev"], "need --eval"),
     ],
