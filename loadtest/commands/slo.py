@@ -83,6 +83,8 @@ def run(options: argparse.Namespace) -> ExitCode:
         raise UsageError(f"--max-rate must be at least {LOWEST_RATE:g}, and --precision above 0")
     if options.windows < 2 or options.repeats < 0 or options.windows * options.window < 1:
         raise UsageError("--windows must be at least 2, windows × --window at least 1s, and --repeats at least 0")
+    if options.out.exists() and not options.out.is_dir():
+        raise UsageError(f"--out {options.out} is not a folder")
     plan = make_plan(options, schedule=constant(options.start_rate), seconds=options.windows * options.window)
     check_objectives(objectives, plan)
     workers = workers_of(options)

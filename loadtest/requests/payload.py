@@ -38,6 +38,8 @@ def default_template(descriptor: Descriptor) -> Any:
     """
     if descriptor.full_name == "google.protobuf.StringValue":
         return "{{query}}"
+    if descriptor.full_name == "google.protobuf.Value":
+        return None  # JSON's null; a Value without content would be invalid.
     if template := _text_template(descriptor):
         return template
     for field in descriptor.fields:

@@ -141,6 +141,7 @@ def test_a_regression_beyond_noise_exits_with_99(
         ([*ONE_CALL, "--assert", "different<1%"], "'different<1%' needs --check-answers"),
         ([*AT_5, "--rate-to", "9"], "--rate-to needs --schedule ramp or step"),
         (["slo", "localhost:1"], "give at least one --objective"),
+        (["slo", "localhost:1", "--objective", "p99<5ms", "--out", "{tmp}/run.bin"], "run.bin is not a folder"),
         (["slo", "localhost:1", "--objective", "p99<5ms", "--windows", "1"], "--windows must be at least 2"),
         (ATTACK, "give --rate"),
         ([*AT_5, "--in-flight", "5"], "give one of them"),

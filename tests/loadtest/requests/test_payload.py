@@ -228,6 +228,10 @@ def test_well_known_types_are_requests(name: str, template: Any, json: Any) -> N
         assert read == json
 
 
+def test_a_value_is_null_rather_than_empty() -> None:
+    assert Payload(known_methods()["TakeValue"], None).render([COAT], 7) == [b"\x08\x00"], "null_value: 0"
+
+
 def test_well_known_types_are_fields_of_requests() -> None:
     method = known_methods()["TakeAll"]
     template = {
