@@ -40,6 +40,9 @@ HURRIED_STOP_SECONDS = 2.0
 """Patience after a second Ctrl-C: the workers record what is unanswered a second after the first."""
 
 TICK_SECONDS = 0.2
+LEAST_DENIED = 10
+"""Fewer denials may be those of one call of a mix, or of one user."""
+
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 Observer = Callable[[Progress], None]
@@ -156,7 +159,8 @@ class _Run:
         with Scraper(plan.metrics_url, token=plan.metrics_token, start_ns=start_ns) as scraper:
             while self._running:
                 self._step(start_ns, scraper)
-                if (codes := self._progress.codes) and codes <= DENIED.keys():
+                codes, known = self._progress.codes, self._progress.records >= LEAST_DENIED or not self._running
+                if known and codes and codes <= DENIED.keys():
                     name = DENIED[min(codes)]
                     raise Denied(f"the server denies every call ({name}): set --token to a token that permits them")
                 if self.interrupts and self._interrupted_at is None:

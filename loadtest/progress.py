@@ -22,6 +22,7 @@ class Progress:
         errors: Requests that failed, without refused ones.
         refused: Requests that the server refused.
         rate: Answers a second, over the last second.
+        records: Requests that ended, with those of the warm-up.
         codes: gRPC codes that calls ended with, without those inside answers, and with those of the warm-up.
         p99_seconds: 99th percentile of the latencies from the planned time, over the last second; NaN without any.
     """
@@ -29,7 +30,7 @@ class Progress:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.seconds = -plan.warm_up_seconds
-        self.answered = self.errors = self.refused = 0
+        self.answered = self.errors = self.refused = self.records = 0
         self.codes: set[int] = set()
         self.rate, self.p99_seconds = 0.0, math.nan
         self._vitals: dict[int, dict[str, Any]] = {}
@@ -50,6 +51,7 @@ class Progress:
         """Counts packed records."""
         records = np.frombuffer(packed, dtype=DTYPE)
         self.codes.update(np.where(records["failed_parts"] > 0, OK, records["code"]).tolist())
+        self.records += len(records)
         records = records[records["planned_ns"] >= 0]
         self.answered += len(records)
         refused = int(np.count_nonzero(records["code"] == REFUSED))

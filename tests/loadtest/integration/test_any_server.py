@@ -135,6 +135,19 @@ def test_a_protoset_describes_a_server(proto: Path, tmp_path: Path) -> None:
     assert (records_of(out)["request_bytes"] == 3).all()
 
 
+def test_a_first_call_that_is_denied_ends_no_run_whose_others_are_permitted(proto: Path, tmp_path: Path) -> None:
+    users, out = tmp_path / "users.jsonl", tmp_path / "results.bin"
+    users.write_text(
+        '{"text": "a", "token": "expired"}\n{"text": "b", "token": "good"}\n{"text": "c", "token": "good"}\n'
+    )
+    flags = ["--call", "Get", "--proto", str(proto), "--queries", str(users), "--out", str(out)]
+    flags += ["--header", "authorization: Bearer {{token}}", "--rate", "1", "--count", "3", "--warm-up", "0s"]
+    with pretend_server(token="good") as address:
+        run = run_command("attack", address, *flags)
+    assert run.returncode in SUCCESSFUL, run.stderr
+    assert sorted(records_of(out)["code"].tolist()) == [0, 0, 16]
+
+
 def test_payloads_and_token_are_sent_and_no_secret_is_stored(proto: Path, tmp_path: Path) -> None:
     payloads, out = tmp_path / "payloads.jsonl", tmp_path / "results.bin"
     payloads.write_text('{"text": "a"}\n{"text": "bcd"}\n')
