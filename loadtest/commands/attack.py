@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> ExitCode:
     """Runs the command."""
     objectives, within = objectives_of(options)
     if options.out == STANDARD_INPUT:
-        raise UsageError("--out - is no file: the report goes to standard output, and the results need a file")
+        raise UsageError("--out - is not a file: the report goes to standard output, and the results need a file")
     if options.out.is_dir():
         raise UsageError(f"--out {options.out} is a directory")
     schedule = make_schedule(options)

@@ -35,7 +35,7 @@ DROP_PERIOD_NS = 100_000_000
 MOST_MESSAGES, MESSAGE_CHARACTERS = 50, 300
 OTHER_MESSAGES = "(other messages)"
 IN_ANSWER = "in the answer: "
-MALFORMED = "the answer is no message of the method's type"
+MALFORMED = "the answer is not a message of the method's type"
 DRAIN_PROBE_SECONDS = 0.005
 
 BATCH, BATCH_BYTES = 32, 2**20

@@ -170,7 +170,7 @@ def test_a_regression_beyond_noise_exits_with_99(
         ([*ONE_CALL, "--assert", "Search.p99<5ms"], "no call is named Search; the calls are chaja.v1.InfoService/"),
         ([*ONE_CALL, "--data", '{"a": "{{nope}}"}'], "there is nothing for the placeholder {{nope}}"),
         ([*ONE_CALL, "--data", "@{tmp}/none.json"], "none.json cannot be read"),
-        ([*SEARCH, "--out", "-"], "--out - is no file"),
+        ([*SEARCH, "--out", "-"], "--out - is not a file"),
         ([*SEARCH, "--data-file", "{tmp}/payloads.jsonl"], "payloads.jsonl, row 2: the payload does not fit"),
         ([*SEARCH, "--queries", "{tmp}/rows.jsonl", "--data", '{"limit": "{{n}}"}'], "rows.jsonl, row 2: there is"),
         ([*SEARCH, "--queries", "{tmp}/rows.jsonl", "--data", '{"a": "{{query}}"}'], "error: the payload does not"),

@@ -122,4 +122,4 @@ def test_a_malformed_answer_is_an_error_even_if_nothing_is_read(proto: Path, tmp
     with pretend_server(answers=f"{GOOD.hex()},ff") as address:
         run = run_command("attack", address, *QUICK, "--proto", str(proto), "--call", "Get", "--out", str(out))
     assert outcomes(out) == {"OK": 6, "INTERNAL": 6}, run.stderr
-    assert "the answer is no message of the method's type" in run.stdout
+    assert "the answer is not a message of the method's type" in run.stdout
