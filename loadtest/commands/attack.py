@@ -67,6 +67,8 @@ def run(options: argparse.Namespace) -> ExitCode:
         raise UsageError("--out - is not a file: the report goes to standard output, and the results need a file")
     if options.out.is_dir():
         raise UsageError(f"--out {options.out} is a directory")
+    if options.out.exists() and not options.out.is_file():
+        raise UsageError(f"--out {options.out} is no file: the report is made from the results, so name a file")
     schedule = make_schedule(options)
     plan = make_plan(
         options,

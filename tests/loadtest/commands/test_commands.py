@@ -162,6 +162,7 @@ def test_a_regression_beyond_noise_exits_with_99(
         ([*ATTACK, "--profile", "5:5s", "--duration", "5s"], "remove --rate, --rate-to and --duration"),
         ([*ATTACK, "--profile", "5:5s", "--in-flight", "5"], "remove --schedule, --rate-to and"),
         ([*ATTACK, "--profile", "5:5s", "--schedule", "step"], "a profile replaces --schedule step"),
+        ([*ONE_CALL, "--out", "/dev/null"], "--out /dev/null is no file: the report is made from the results"),
         ([*ONE_CALL, "--check", "nope > 1"], "--check 'nope > 1': undeclared reference to 'nope'; the answer has"),
         ([*ONE_CALL, "--check", "size(server_version)"], "its value is not true or false"),
         ([*ONE_CALL, "--assert", "failed_checks<1%"], "'failed_checks<1%' needs --check"),
