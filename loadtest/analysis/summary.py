@@ -176,6 +176,7 @@ def summarize(
     reading = _Reading(within_seconds, between_seconds, by_call=by_call)
     for run, blocks in read_runs(paths):
         span = Span(run)
+        reading.begin(span)
         for records in blocks:
             reading.add(records, span)
         reading.runs.append(run)
@@ -198,9 +199,12 @@ class _Reading:
         self._quality = Quality()
         self._late = self._warm_up = 0
 
-    def add(self, block: Records, span: Span) -> None:
+    def begin(self, span: Span) -> None:
+        """Takes the limits of a run, which may have no records."""
         self._within = span.plan["deadline_seconds"] if self._within is None else self._within
         self._quality.at = span.plan["quality_at"]
+
+    def add(self, block: Records, span: Span) -> None:
         first, last = (bound * 1e9 for bound in self._between)
         planned = block["planned_ns"]
         self._warm_up += int(np.count_nonzero(planned < 0))
@@ -208,6 +212,7 @@ class _Reading:
         if not len(records):
             return
         span.add(records)
+        assert self._within is not None, "begin() has set it"
         within_ns = self._within * 1e9
         self._late += int(
             np.count_nonzero(records["sent_ns"] - records["planned_ns"] > span.plan["late_seconds"] * 1e9)

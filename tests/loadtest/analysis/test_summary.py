@@ -252,3 +252,7 @@ def test_every_planned_request_is_counted_once(
     assert summary.timeline.planned.sum() == len(measured)
     if summary.planned:
         assert 0 <= summary.error_share <= 1
+
+
+def test_a_run_without_records_has_the_limit_of_goodput(tmp_path: Path) -> None:
+    assert summarize([write_run(tmp_path / "run.bin", [])]).within_seconds == 1.0
