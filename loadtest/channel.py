@@ -7,7 +7,8 @@ from typing import Self
 from loadtest import unverified
 from loadtest.addresses import shown
 from loadtest.connection_failure import reason_and_advice
-from loadtest.core import Core, CoreMethod, Form
+from loadtest.core.call import Form
+from loadtest.core.channel import Core, CoreMethod
 from loadtest.errors import AttackError
 from loadtest.target import COMPRESSIONS, Target
 

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from loadtest.core import ENVIRONMENT
+from loadtest.core.channel import ENVIRONMENT
 from loadtest.results.blocks import Block, CutShort, Kind, read_blocks, write_block, write_json
 
 Deliver = Callable[[int, Block | None], None]

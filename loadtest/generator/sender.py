@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError, Message
 from loadtest.channel import Channel
 from loadtest.clock import now_ns
 from loadtest.codes import INTERNAL, OK, UNANSWERED
-from loadtest.core import Answer, Form
+from loadtest.core.call import Answer, Form
 from loadtest.generator.message_times import message_times
 from loadtest.generator.outlet import Outlet
 from loadtest.plan import Call, Plan

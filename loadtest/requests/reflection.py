@@ -10,7 +10,7 @@ from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest, Serv
 
 from loadtest.channel import Channel
 from loadtest.codes import OK, UNIMPLEMENTED
-from loadtest.core import Form
+from loadtest.core.call import Form
 from loadtest.errors import AttackError, UsageError
 from loadtest.requests.descriptors import WELL_KNOWN, checked
 from loadtest.target import Target

@@ -14,11 +14,11 @@ import grpc
 import pytest
 
 import loadtest.channel
-import loadtest.core
+import loadtest.core.stream
 from loadtest.channel import Channel
 from loadtest.codes import CODES
 from loadtest.connection_failure import reason_and_advice
-from loadtest.core import Form
+from loadtest.core.call import Form
 from loadtest.errors import AttackError
 from loadtest.target import Target
 from tests.integration.certificates import Authority
@@ -117,7 +117,7 @@ async def test_a_stream_refused_while_sending_has_the_servers_status() -> None:
 async def test_an_endless_stream_ends_after_its_time_without_an_error(
     client: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loadtest.core, "END_SECONDS", 0.1)
+    monkeypatch.setattr(loadtest.core.stream, "END_SECONDS", 0.1)
     form = Form(client_streaming=client, server_streaming=True, seconds=0.3)
     async with serving(Service()) as (target, _), Channel(target) as channel:
         started = time.monotonic_ns()
