@@ -72,14 +72,12 @@ class Transaction:
         self._retire(document.id)
         self._advance()
         content = content_of(document)
-        self._number_of(revision)
-        with self.connection.batch():
-            self.connection.execute("DELETE FROM deletions WHERE id = ?", (document.id,))
-            self.connection.execute(
-                "INSERT INTO documents (sequence, id, checksum, content) VALUES (?, ?, ?, ?)",
-                (self.sequence, document.id, checksum_of(document.id.encode(), content), content),
-            )
-            self.put_vectors(self.sequence, vectors, revision=revision)
+        self.connection.execute("DELETE FROM deletions WHERE id = ?", (document.id,))
+        self.connection.execute(
+            "INSERT INTO documents (sequence, id, checksum, content) VALUES (?, ?, ?, ?)",
+            (self.sequence, document.id, checksum_of(document.id.encode(), content), content),
+        )
+        self.put_vectors(self.sequence, vectors, revision=revision)
         self.added.append(Versioned(self.sequence, document, vectors))
         return self.sequence
 
@@ -217,8 +215,10 @@ class Transaction:
 
     def _number_of(self, revision: str) -> int:
         if (number := self._numbers.get(revision)) is None:
-            insert = "INSERT INTO revisions (revision) VALUES (?) ON CONFLICT DO NOTHING"
-            self.connection.execute(insert, (revision,))
             query = "SELECT number FROM revisions WHERE revision = ?"
-            number = self._numbers[revision] = int(query_value(self.connection, query, (revision,)))
+            found = query_value(self.connection, query, (revision,))
+            if found is None:
+                insert = "INSERT INTO revisions (revision) VALUES (?) RETURNING number"
+                found = query_value(self.connection, insert, (revision,))
+            number = self._numbers[revision] = int(found)
         return number

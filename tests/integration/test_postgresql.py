@@ -17,6 +17,7 @@ from chaja.v1 import (
     GetDocumentRequest,
     ImportDocumentsRequest,
     LocalizedText,
+    Mode,
     SearchRequest,
     SearchResponse,
     Upsert,
@@ -55,7 +56,7 @@ def reason_of(error: grpc.RpcError) -> str:
 
 
 def found(client: chaja.Client, query: str) -> SearchResponse:
-    return client.search.Search(SearchRequest(query=query, limit=3), timeout=20)
+    return client.search.Search(SearchRequest(query=query, limit=3, mode=Mode.MODE_LEXICAL), timeout=20)
 
 
 def test_a_store_in_postgresql_keeps_what_a_server_has_written(tiny_bundle: Path, cluster: Cluster) -> None:
@@ -124,6 +125,28 @@ def test_a_restart_of_postgresql_loses_no_write_and_the_server_goes_on(tiny_bund
             assert document.titles[0].text == f"title {id}"
         last = max(acknowledged, key=int)
         assert last in [hit.document_id for hit in found(client, f"title {last}").hits]
+
+
+def test_a_killed_server_loses_no_write_and_its_successor_takes_its_place(tiny_bundle: Path, cluster: Cluster) -> None:
+    url = cluster.new_database()
+    acknowledged: list[str] = []
+    for _ in range(3):
+        with serving(tiny_bundle, url) as (server, _):
+            killing = threading.Timer(1.0, server.process.kill)
+            killing.start()
+            with grpc.insecure_channel(server.address) as channel, contextlib.suppress(grpc.RpcError):
+                catalog: Any = CatalogServiceStub(channel)
+                while True:
+                    id = f"{len(acknowledged)}"
+                    catalog.UpsertDocuments(UpsertDocumentsRequest(upserts=[upsert_of(id)]), timeout=20)
+                    acknowledged.append(id)
+            killing.join()
+    assert len(acknowledged) > 3
+    with serving(tiny_bundle, url) as (_, client):
+        for id in acknowledged:
+            document = client.catalog.GetDocument(GetDocumentRequest(id=id)).document
+            assert document.titles[0].text == f"title {id}"
+        assert acknowledged[-1] in [hit.document_id for hit in found(client, f"title {acknowledged[-1]}").hits]
 
 
 def test_a_failover_that_lost_changes_ends_the_service(tiny_bundle: Path) -> None:

@@ -1,6 +1,6 @@
 """A connection to the database of a store, as far as SQLite and PostgreSQL agree.
 
-Statements are SQL that both understand, with `?` for parameters: upserts by ON CONFLICT, no negative LIMIT,
+Statements are SQL that both understand, with `?` for parameters: upserts by ON CONFLICT, RETURNING, no negative LIMIT,
 and quotes around the column "user".
 """
 
@@ -40,9 +40,6 @@ class Connection(Protocol):
 
     def execute(self, sql: str, parameters: Sequence[object] = ..., /) -> Cursor:
         """Runs a statement."""
-
-    def batch(self) -> AbstractContextManager[object]:
-        """Sends the statements of the context together. An error of one may only be raised at the end."""
 
     def executemany(self, sql: str, parameters: Iterable[Sequence[object]], /) -> object:
         """Runs a statement once for each of some parameters."""

@@ -6,15 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-_NOTHING = contextlib.nullcontext()
-
 
 class SqliteConnection(sqlite3.Connection):
     """A connection to SQLite."""
-
-    def batch(self) -> contextlib.nullcontext[None]:
-        """Does nothing: SQLite runs each statement at once."""
-        return _NOTHING
 
     def stream(self, sql: str, parameters: Sequence[Any] = (), /) -> contextlib.closing[sqlite3.Cursor]:
         """Runs a query whose rows need not fit into memory."""

@@ -1,6 +1,7 @@
 """Tests of a store in PostgreSQL: what goes wrong with its database, and several writers."""
 
 import contextlib
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -235,6 +236,37 @@ def test_a_server_that_has_lost_its_connection_does_not_write_beside_its_success
                 use()
         assert put(successor, "c") == [2]
     assert put(store, "d") == [3]
+
+
+def test_a_writer_that_hangs_blocks_the_others_for_a_bounded_time(
+    url: DatabaseUrl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "IDLE_SECONDS", 1)
+    with contextlib.closing(Store(url)) as hanging, contextlib.closing(Store(url)) as other:
+        hanging_write = hanging.write()
+        transaction = hanging_write.__enter__()
+        transaction.put(document("a"), vectors(), revision=REVISION)
+        assert put(other, "b") == [1], "PostgreSQL ends the transaction that hangs"
+        with pytest.raises(StoreUnavailable):
+            hanging_write.__exit__(None, None, None)
+        assert hanging.get("a") is None
+        assert put(hanging, "c") == [2]
+
+
+def test_a_wait_for_the_end_of_the_log_is_bounded(url: DatabaseUrl, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "LOCK_SECONDS", 1)
+    with contextlib.closing(Store(url)) as first, contextlib.closing(Store(url)) as other:
+        with first.write() as transaction:
+            transaction.put(document("a"), vectors(), revision=REVISION)
+            with pytest.raises(StoreUnavailable, match="lock timeout"):
+                put(other, "b")
+        assert put(other, "b") == [2]
+
+
+def test_a_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(SettingsError, match=r"pip install 'chaja-server\[postgresql\]'"):
+        parse_location("postgresql://host/database")
 
 
 @given(st.lists(st.lists(st.sampled_from(["put", "delete", "fail", "rule"]), min_size=1, max_size=4), max_size=8))

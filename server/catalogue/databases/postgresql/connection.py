@@ -67,14 +67,11 @@ class PostgresqlConnection:
         """Runs a statement."""
         return self._raw.execute(_converted(sql), parameters, binary=True)
 
-    def batch(self) -> contextlib.AbstractContextManager[object]:
-        """Sends the statements of the context in one round trip."""
-        return self._raw.pipeline()
-
     def executemany(self, sql: str, parameters: Iterable[Sequence[object]], /) -> None:
         """Runs a statement once for each of some parameters."""
-        with self._raw.cursor() as cursor:
-            cursor.executemany(_converted(sql), parameters)
+        # Not psycopg's pipelines: what they send last disables `idle_in_transaction_session_timeout`.
+        for each in parameters:
+            self.execute(sql, each)
 
     @contextlib.contextmanager
     def stream(self, sql: str, parameters: Sequence[object] = (), /) -> Iterator[psycopg.ServerCursor[Any]]:
