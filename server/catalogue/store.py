@@ -156,24 +156,27 @@ class Store:
         return found
 
     def fetch(
-        self, sequence: int, revision: str, fields: Fields | None = None
-    ) -> tuple[Document, NDArray[np.int32]] | None:
-        """Returns a version of a document, or some of its fields, and the spans of its vectors.
+        self, sequences: Sequence[int], revision: str, fields: Fields | None = None
+    ) -> dict[int, tuple[Document, NDArray[np.int32]]]:
+        """Returns versions of documents, or some of their fields, and the spans of their vectors, by sequence.
 
-        Returns None if the version was purged or is not encoded.
+        Versions that were purged or are not encoded are missing.
         """
+        if not sequences:
+            return {}
         with self.reading() as connection:
-            row = connection.execute(
-                "SELECT d.sequence, d.id, d.content, d.checksum, v.spans, v.spans_checksum "
+            rows = connection.execute(
+                "SELECT d.sequence, d.id, d.content, d.checksum, v.spans, v.spans_checksum "  # noqa: S608
                 "FROM documents d JOIN vectors v "
                 "ON v.sequence = d.sequence JOIN revisions r ON r.number = v.revision "
-                "WHERE d.sequence = ? AND r.revision = ?",
-                (sequence, revision),
-            ).fetchone()
-            if row is None:
-                return None
-            self._compare(row[5], checksum_of(row[4]), sequence)
-            return self._document(row[:4], fields), _spans(row[4])
+                f"WHERE r.revision = ? AND d.sequence IN ({', '.join('?' * len(sequences))})",
+                (revision, *sequences),
+            ).fetchall()
+        found = {}
+        for row in rows:
+            self._compare(row[5], checksum_of(row[4]), row[0])
+            found[row[0]] = self._document(row[:4], fields), _spans(row[4])
+        return found
 
     def has_sequence(self, sequence: int) -> bool:
         """Returns whether the store has had this sequence: clients that have seen it have seen no other changes."""

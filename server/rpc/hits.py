@@ -1,7 +1,7 @@
 """Builds the hits of an answer from the documents that a search found."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import NamedTuple
@@ -49,9 +49,12 @@ LONGEST_LANGUAGE_CODE = 35
 COMPARED_CHARACTERS = 10_000
 """Maximum characters of a document that are compared with a query's words; the first passage always is."""
 
-Fetch = Callable[[int, str, Fields | None], "tuple[Document, NDArray[np.int32]] | None"]
-"""Takes a sequence, a model's revision and the needed fields, None for all; returns the document of that sequence and
-the spans of its vectors (rows of part, start, end), or None if the store no longer has it."""
+FETCHED_DOCUMENTS = 16
+"""Documents that are read at a time."""
+
+Fetch = Callable[[Sequence[int], str, Fields | None], Mapping[int, tuple[Document, NDArray[np.int32]]]]
+"""Takes sequences, a model's revision and the needed fields, None for all; returns the documents of the sequences and
+the spans of their vectors (rows of part, start, end), except those that the store no longer has."""
 
 
 class HitKey(NamedTuple):
@@ -104,7 +107,7 @@ class Hits:
         """Returns the field `hits` of an answer: the found documents, except those that the store no longer has.
 
         `words` is the text whose words were searched, and `highlight` the number of the `TextUnit` of highlights.
-        Raises ResponseTooLarge if they do not fit into the room; no more documents are read then.
+        Raises ResponseTooLarge if they do not fit into the room; hardly any more documents are read then.
         """
         if revision != self._revision:  # Another model has other passages.
             self._revision, self._kept, self._kept_bytes = revision, {}, 0
@@ -150,10 +153,13 @@ class Hits:
         built: dict[HitKey, bytes] = {}
         highlighting = keys[0].highlighting  # The same for all.
         terms = np.unique(terms_of([highlighting.query])[0]) if highlighting else None
-        for key in keys:
-            if (fetched := self._fetch(key.sequence, revision, key.mask.stored)) is not None:
-                built[key] = _build(key, *fetched, terms).SerializeToString()
-                room.take(HIT_BYTES + len(built[key]))
+        for first in range(0, len(keys), FETCHED_DOCUMENTS):
+            portion = keys[first : first + FETCHED_DOCUMENTS]
+            fetched = self._fetch([key.sequence for key in portion], revision, portion[0].mask.stored)
+            for key in portion:
+                if (found := fetched.get(key.sequence)) is not None:
+                    built[key] = _build(key, *found, terms).SerializeToString()
+                    room.take(HIT_BYTES + len(built[key]))
         return built
 
 

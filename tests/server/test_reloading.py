@@ -71,7 +71,7 @@ class Server:
         engine = self.slot.engine
         slots = engine.index.state.slots
         live = slots.sequences[slots.live].tolist()
-        fetched = [self.store.fetch(sequence, engine.manifest.revision) for sequence in live]
+        fetched = [self.store.fetch([sequence], engine.manifest.revision).get(sequence) for sequence in live]
         return sorted(each[0].id for each in fetched if each is not None)
 
     def reloads(self, result: str) -> float | None:

@@ -65,10 +65,9 @@ class OptionsReader:
     def _sample(self, sequences: list[int], revision: str) -> tuple[list[str], list[str]]:
         languages: dict[str, None] = {}
         examples: list[str] = []
-        for sequence in sequences:
-            if (fetched := self._fetch(sequence, revision, NEEDED)) is None:
-                continue
-            languages |= dict.fromkeys(filter(None, fetched[0].titles()))
-            examples += fetched[0].examples[:1]
+        fetched = self._fetch(sequences, revision, NEEDED)
+        for document, _ in (fetched[sequence] for sequence in sequences if sequence in fetched):
+            languages |= dict.fromkeys(filter(None, document.titles()))
+            examples += document.examples[:1]
         step = max(1, len(examples) // SHOWN_EXAMPLES)
         return sorted(languages), examples[::step][:SHOWN_EXAMPLES]

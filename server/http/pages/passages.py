@@ -37,11 +37,12 @@ class Passage(msgspec.Struct, frozen=True):
 
 def passages_of(found: Iterable[Hit], revision: str, fetch: Fetch) -> list[Passage | None]:
     """Returns the passage of each hit; None if nothing matched, or the store no longer has the version. It blocks."""
-    passages: list[Passage | None] = []
-    for hit in found:
-        fetched = fetch(hit.version, revision, NEEDED) if hit.HasField("match") else None
-        passages.append(None if fetched is None else _passage(hit, fetched[0]))
-    return passages
+    hits = list(found)
+    fetched = fetch([hit.version for hit in hits if hit.HasField("match")], revision, NEEDED)
+    return [
+        _passage(hit, fetched[hit.version][0]) if hit.HasField("match") and hit.version in fetched else None
+        for hit in hits
+    ]
 
 
 def _passage(hit: Hit, document: Document) -> Passage | None:

@@ -28,9 +28,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def fetched(store: Store, sequence: int) -> tuple[Document, NDArray[np.int32]]:
-    found = store.fetch(sequence, REVISION)
-    assert found is not None
-    return found
+    return store.fetch([sequence], REVISION)[sequence]
 
 
 def open_files(directory: Path) -> list[Path]:
@@ -61,7 +59,7 @@ def test_a_replaced_version_can_be_fetched_until_the_store_is_closed(store: Stor
     assert len(store) == 1
     store.close()
     with contextlib.closing(Store(tmp_path)) as again:
-        assert again.fetch(1, REVISION) is None
+        assert not again.fetch([1], REVISION)
         assert again.sequence == 2
 
 

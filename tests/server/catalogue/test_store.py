@@ -27,9 +27,7 @@ def delete(store: Store, id: str) -> int:
 
 
 def fetched(store: Store, sequence: int) -> tuple[Document, NDArray[np.int32]]:
-    found = store.fetch(sequence, REVISION)
-    assert found is not None
-    return found
+    return store.fetch([sequence], REVISION)[sequence]
 
 
 def test_a_reopened_store_has_all_documents(store: Store, location: Location) -> None:
@@ -131,7 +129,7 @@ def test_altered_spans_are_detected_when_a_version_is_fetched(
     put(store, "a", "b")
     execute(store, change, *parameters)
     with pytest.raises(DatabaseDamaged, match="checksum of version 1"):
-        store.fetch(1, REVISION)
+        store.fetch([1], REVISION)
     np.testing.assert_array_equal(fetched(store, 2)[1], vectors().spans)
     with pytest.raises(DatabaseDamaged):
         store.verify()
@@ -202,6 +200,4 @@ def test_some_fields_of_documents_can_be_read(store: Store) -> None:
     assert stored.document == expected
     assert store.page("", 10, fields=wanted)[0].document == expected
     assert store.changes(0, 10, fields=wanted)[0].document == expected
-    for_hit = store.fetch(1, REVISION, wanted)
-    assert for_hit is not None
-    assert for_hit[0] == expected
+    assert store.fetch([1], REVISION, wanted)[1][0] == expected

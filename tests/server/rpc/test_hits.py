@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +29,12 @@ class Store:
         self.released = threading.Event()
         self.released.set()
 
-    def fetch(self, sequence: int, revision: str, fields: Fields | None) -> tuple[Document, NDArray[np.int32]]:
+    def fetch(
+        self, sequences: Sequence[int], revision: str, fields: Fields | None
+    ) -> dict[int, tuple[Document, NDArray[np.int32]]]:
+        return {sequence: self._fetch(sequence) for sequence in sequences}
+
+    def _fetch(self, sequence: int) -> tuple[Document, NDArray[np.int32]]:
         self.read.append(sequence)
         if sequence == LARGE:
             self.released.wait(10)

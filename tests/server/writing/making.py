@@ -97,7 +97,8 @@ class Core:
         engine = self.slot.engine
         job = engine.query_job(query, SearchOptions(limit), remaining_seconds=None, bulk=False)
         assert await engine.run([job]) == [None]
-        fetched = [self.store.fetch(each.sequence, engine.manifest.revision) for each in found_by(job)]
+        found = [each.sequence for each in found_by(job)]
+        fetched = [self.store.fetch([sequence], engine.manifest.revision).get(sequence) for sequence in found]
         return [each[0].id for each in fetched if each is not None]
 
     def stored(self, id: str) -> Stored:

@@ -158,7 +158,7 @@ async def test_vectors_of_the_replaced_model_are_deleted_after_its_last_calls(
         old, new = core.bundle.manifest.revision, WatchedBundle(other_bundle)
         await core.take_over(new)
         await asyncio.sleep(0.3)
-        assert core.store.fetch(1, old) is not None, "a call on the old engine may have found it"
+        assert core.store.fetch([1], old), "a call on the old engine may have found it"
         await until(lambda: core.store.versioned(["a"], old)["a"].vectors is None)
         assert core.store.versioned(["a"], new.manifest.revision)["a"].vectors is not None
         assert sorted(await core.found("a")) == ["a", "b"]

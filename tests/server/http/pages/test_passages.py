@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -13,8 +15,10 @@ DOCUMENT = Document(
 )
 
 
-def fetch(sequence: int, _revision: str, _fields: Fields | None) -> tuple[Document, NDArray[np.int32]] | None:
-    return (DOCUMENT, np.zeros((0, 3), np.int32)) if sequence == 7 else None
+def fetch(
+    sequences: Sequence[int], _revision: str, _fields: Fields | None
+) -> dict[int, tuple[Document, NDArray[np.int32]]]:
+    return {7: (DOCUMENT, np.zeros((0, 3), np.int32))} if 7 in sequences else {}
 
 
 def passage_of(match: Match) -> Passage | None:
