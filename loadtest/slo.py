@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from loadtest.digits import four_digits
+from loadtest.errors import AttackError
 from loadtest.trial import Trial
 
 CONFIDENCE = 0.95
@@ -22,6 +23,7 @@ class Answer:
         highest: Highest rate that always met the objectives; `None` without one.
         failing: Lowest rate above it that failed; `None` if none failed.
         interrupted: Whether Ctrl-C ended the search: `highest` was met at least once, but is not confirmed.
+        trouble: Why the search ended early in another way, such as a server that has died; empty if it did not.
         limited: Whether the generator, rather than the server, ended the search.
     """
 
@@ -30,6 +32,7 @@ class Answer:
     failing: float | None
     limited: bool
     interrupted: bool = False
+    trouble: str = ""
 
     @property
     def at_highest(self) -> Trial | None:
@@ -47,11 +50,17 @@ class Answer:
         """The least share of trials that meet the objectives at the highest rate, with 95 % confidence."""
         return lower_bound(*self.confirmed)
 
+    @property
+    def sure(self) -> bool:
+        """Whether a rate was found and confirmed, and the server is the limit above it."""
+        return not (self.limited or self.interrupted or self.trouble) and self.highest is not None
+
     def line(self) -> str:
         """Returns the answer in two sentences."""
-        if self.interrupted:
+        if self.interrupted or self.trouble:
             found = "no rate" if self.highest is None else f"{four_digits(self.highest)} requests a second"
-            return f"PARTIAL: interrupted before the confirmation; {found} met the objectives."
+            why = f"a trial failed ({self.trouble})" if self.trouble else "interrupted before the confirmation"
+            return f"PARTIAL: {why}; {found} met the objectives."
         if self.highest is None:
             return "No rate met the objectives" + (": the generator is the limit." if self.limited else ".")
         met, trials = self.confirmed
@@ -76,7 +85,8 @@ def search(
     """Searches for the highest rate that meets the objectives.
 
     A trial that failed narrowly, or with a saturated generator, is repeated once before it counts, so that a short
-    disturbance of the machine does not decide the search. Ctrl-C ends the search with the result of its trials so far.
+    disturbance of the machine does not decide the search. Ctrl-C, or a later trial that fails, ends the search with the
+    result of its trials so far.
 
     Args:
         measure: Tries a rate.
@@ -84,6 +94,9 @@ def search(
         limit: The highest rate to try.
         precision: The search ends when the lowest failing rate is at most this share above the highest met rate.
         repeats: Confirming trials of the result; if one fails, the search continues below it.
+
+    Raises:
+        AttackError: The first trial failed.
     """
     trials: list[Trial] = []
 
@@ -95,9 +108,12 @@ def search(
 
     try:
         highest = _highest_met(met, start=start, limit=limit, precision=precision, repeats=repeats)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, AttackError) as stop:
+        trouble = str(stop) if isinstance(stop, AttackError) else ""
+        if trouble and not trials:
+            raise
         best = max((each.rate for each in trials if each.met), default=0.0)
-        return replace(_answer(trials, highest=best), interrupted=True)
+        return replace(_answer(trials, highest=best), interrupted=not trouble, trouble=trouble)
     return _answer(trials, highest=highest)
 
 

@@ -127,8 +127,8 @@ def run(options: argparse.Namespace) -> ExitCode:
     write([found], options.out / "slo.json")
     write([answer_page(answer, objectives)], options.out / "slo.html")
     print(f"\nresults, slo.json and slo.html: {options.out}", file=sys.stderr)
-    if answer.interrupted:
-        return ExitCode.INTERRUPTED
+    if answer.interrupted or answer.trouble:
+        return ExitCode.INTERRUPTED if answer.interrupted else ExitCode.FAILED
     if answer.highest is None and not (answer.limited and MISSED_WHEN_LATE in options.tolerate):
         return ExitCode.ASSERTION
     return ExitCode.SATURATED if answer.limited and LATE not in options.tolerate else ExitCode.OK

@@ -67,6 +67,7 @@ def answer_object(answer: Answer, objectives: Sequence[Objective]) -> dict[str, 
         "failing_rate": answer.failing,
         "limited_by_generator": answer.limited,
         "interrupted": answer.interrupted,
+        "trouble": answer.trouble,
         "confirmed": {"met": met, "trials": trials, "confidence_at_least": answer.confidence},
         "trials": [_trial_object(trial) for trial in answer.trials],
     }

@@ -24,7 +24,7 @@ def answer_page(answer: Answer, objectives: Sequence[Objective]) -> str:
     title = "The highest rate that meets " + " and ".join(objective.text for objective in objectives)
     runs = [run for trial in answer.trials for run in trial.summary.runs]
     parts = [
-        banner("unsure" if answer.limited or answer.interrupted or answer.highest is None else "good", answer.line()),
+        banner("good" if answer.sure else "unsure", answer.line()),
         f"<h1>{escape(title)}</h1>",
         *([soft(title_of(runs))] if runs else []),
         *(note(text) for text in answer_notes(answer)),

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from loadtest.analysis.objective import parse_objective
 from loadtest.analysis.summary import Summary, summarize
 from loadtest.digits import four_digits
+from loadtest.errors import AttackError
 from loadtest.reports.slo import answer_notes, answer_object
 from loadtest.reports.slo_page import answer_page
 from loadtest.reports.verdict import cache_notes
@@ -139,6 +140,20 @@ def test_an_interrupted_search_reports_its_result_so_far(summary: Summary) -> No
     answer = search(measure, start=50)
     assert [trial.rate for trial in answer.trials] == [50, 100, 200]
     assert answer.line() == "PARTIAL: interrupted before the confirmation; 200 requests a second met the objectives."
+
+
+def test_a_server_that_dies_in_a_search_leaves_the_result_so_far(summary: Summary) -> None:
+    def measure(rate: float) -> Trial:
+        if rate > 200:
+            raise AttackError("x:1 does not answer")
+        return Trial(rate, summary, 3, 3, (), saturated=False)
+
+    answer = search(measure, start=50)
+    assert answer.line() == ("PARTIAL: a trial failed (x:1 does not answer); 200 requests a second met the objectives.")
+    assert (answer.interrupted, answer.sure) == (False, False)
+    assert answer_object(answer, [])["trouble"] == "x:1 does not answer"
+    with pytest.raises(AttackError, match="x:1 does not answer"):
+        search(measure, start=300)
 
 
 def test_a_search_that_ended_before_its_first_trial_has_a_page_and_an_object() -> None:
