@@ -7,7 +7,7 @@ import msgspec
 
 from loadtest.analysis.figures import DISTRIBUTIONS
 from loadtest.errors import UsageError
-from loadtest.requests.rows import rows_of
+from loadtest.requests.rows import DELIMITERS, rows_of
 
 
 class MixRow(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -22,6 +22,9 @@ class MixRow(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     headers: dict[str, str] = {}
 
 
+IN_JSON = ("data", "headers")
+"""Cells of a table that hold JSON."""
+
 OPTIONAL = [name for name in MixRow.__struct_fields__ if name != "call"]
 
 
@@ -34,7 +37,8 @@ def read_mix(path: Path) -> list[MixRow]:
     rows = []
     for where, value in rows_of(path):
         try:
-            rows.append(msgspec.convert(value, MixRow, strict=False))  # The cells of CSV are texts.
+            row = _of_cells(value) if path.suffix.lower() in DELIMITERS and isinstance(value, dict) else value
+            rows.append(msgspec.convert(row, MixRow, strict=False))  # The cells of CSV are texts.
         except (msgspec.MsgspecError, ValueError) as error:
             raise UsageError(
                 f"{where}: expected an object with call (a method), and optionally {', '.join(OPTIONAL)}: {error}"
@@ -44,3 +48,8 @@ def read_mix(path: Path) -> list[MixRow]:
     if not rows:
         raise UsageError(f"{path} has no calls")
     return rows
+
+
+def _of_cells(cells: dict[str, Any]) -> dict[str, Any]:
+    """Returns a row of a table without its empty cells; raises msgspec.DecodeError for a cell that is no JSON."""
+    return {name: msgspec.json.decode(cell) if name in IN_JSON else cell for name, cell in cells.items() if cell}

@@ -17,6 +17,16 @@ def test_a_table_and_json_hold_the_same_mix(tmp_path: Path) -> None:
     assert read_mix(lines)[0] == MixRow(call="Search", weight=0.5, queries_per_call=2, check="size(hits) > 0")
 
 
+def test_cells_of_a_table_hold_payloads_and_headers_or_nothing(tmp_path: Path) -> None:
+    table = tmp_path / "mix.csv"
+    table.write_text('call,name,weight,data,headers\nA,a,2,"{""s"": ""x""}","{""x-y"": ""z""}"\nB,,,,\n')
+    first = MixRow(call="A", name="a", weight=2, data={"s": "x"}, headers={"x-y": "z"})
+    assert read_mix(table) == [first, MixRow(call="B")]
+    table.write_text("call,data\nA,{s}\n")
+    with pytest.raises(UsageError, match=r"mix\.csv:2: expected an object with call .*: JSON is malformed"):
+        read_mix(table)
+
+
 @pytest.mark.parametrize(
     ("row", "says"),
     [
