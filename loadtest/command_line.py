@@ -47,7 +47,8 @@ def run_command() -> int:
         return int(ExitCode.CLOSED_PIPE)
     except OSError as error:  # The output is a file on a full disk, for example.
         with contextlib.suppress(OSError):
-            print(f"{ERROR}: {error.filename or 'the output'}: {error.strerror or error}", file=sys.stderr)
+            place = f"{error.filename}: " if error.filename else ""
+            print(f"{ERROR}: {printable(f'{place}{error.strerror or error}')}", file=sys.stderr)
         _discard_output()
         return int(ExitCode.USAGE)
 
