@@ -11,7 +11,7 @@ from loadtest.analysis.summary import summarize
 from loadtest.commands.assertions import TOLERABLE, add_assertion_options, exit_code, objectives_of
 from loadtest.commands.folders import results_files
 from loadtest.commands.output import write
-from loadtest.errors import ExitCode
+from loadtest.errors import ExitCode, UsageError
 from loadtest.programs import PROGRAM
 from loadtest.reports.csv import requests_csv, timeline_csv
 from loadtest.reports.json import json_report
@@ -47,6 +47,9 @@ def run(options: argparse.Namespace) -> ExitCode:
     """Runs the command."""
     objectives, within = objectives_of(options)
     files = [file for path in options.results for file in results_files(path)]
+    places = [file.resolve() for file in files]
+    if twice := [file for file, place in zip(files, places, strict=True) if places.count(place) > 1]:
+        raise UsageError(f"{twice[0]} is named twice, and would count twice")
     summary = summarize(files, within_seconds=within, by_call=options.format == "openmetrics")
     verdicts = judge_objectives(objectives, summary)
     parts: Iterable[str]

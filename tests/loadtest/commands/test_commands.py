@@ -130,6 +130,7 @@ def test_a_regression_beyond_noise_exits_with_99(
         ),
         (["attack", "localhost:1", "--insecure"], "unknown flag --insecure; see"),
         (["attack", "localhost:1", "localhost:2"], "unknown argument localhost:2; see"),
+        (["report", "{tmp}/run.bin", "{tmp}/folder/../run.bin"], "run.bin is named twice, and would count twice"),
         (["report", "{tmp}/garbage.bin"], "garbage.bin is not a results file"),
         (["report", "{tmp}/run.bin", "--out", "{tmp}"], "cannot be written"),
         (["plot", "{tmp}/run.bin", "--out", "/proc/none/x"], "cannot be written"),
