@@ -76,9 +76,9 @@ async def _digest(caller: Caller, messages: Sequence[bytes], headers: Metadata, 
         raise AttackError(f"{name} failed without load: {answer}")
     try:
         parsed = [caller.reader.parse(message) for message in answer.messages]
+        errors = caller.errors.read(parsed)
     except DecodeError:
         raise AttackError(f"{name} failed without load: {MALFORMED}") from None
-    errors = caller.errors.read(parsed)
     if errors.failed:
         raise AttackError(f"{name} failed without load: {CODES[errors.code]}: {IN_ANSWER}{errors.message}")
     return caller.reader.digest(parsed)

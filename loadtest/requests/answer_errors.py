@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from google.protobuf.descriptor import FieldDescriptor
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
 from loadtest.codes import OK
 from loadtest.errors import UsageError
@@ -58,13 +58,16 @@ class ErrorReader:
         return bool(self._is_error or self._is_any or self._known or self._paths)
 
     def read(self, answers: Sequence[Message]) -> AnswerErrors:
-        """Returns the errors in the messages of an answer."""
+        """Returns the errors in the messages of an answer; raises DecodeError for too many `Any` in one another."""
         parts, failures = 0, []
-        for answer in answers:
-            for code, message in self._outcomes(answer):
-                parts += 1
-                if code != OK:
-                    failures.append((code, message))
+        try:
+            for answer in answers:
+                for code, message in self._outcomes(answer):
+                    parts += 1
+                    if code != OK:
+                        failures.append((code, message))
+        except RecursionError:
+            raise DecodeError("the answer is nested too deeply") from None
         return AnswerErrors(parts, len(failures), *failures[0]) if failures else AnswerErrors(parts)
 
     def _outcomes(self, answer: Message) -> Iterator[tuple[int, str]]:

@@ -2,7 +2,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from google.rpc.status_pb2 import Status
 
 from chaja.v1 import (
@@ -151,6 +151,16 @@ async def test_a_status_within_an_any_is_an_error(order: Any, tmp_path: Path) ->
     for answer in (order(), unknown, malformed):
         assert ErrorReader(order).read([answer]).failed == 0
     assert ErrorReader(order, ["packed"]).read([nested]) == AnswerErrors(1, 1, UNAVAILABLE, "gone")
+
+
+async def test_an_answer_of_endless_any_is_malformed(order: Any, tmp_path: Path) -> None:
+    proto = tmp_path / "shop.proto"
+    opened: Any = (await find_method("Open", target=Target(address="x:1"), proto=proto)).response_class
+    answer = opened()
+    for _ in range(2000):
+        answer = opened(**packed("google.protobuf.Any", answer))
+    with pytest.raises(DecodeError, match="nested too deeply"):
+        ErrorReader(opened).read([answer])
 
 
 @pytest.mark.parametrize(
