@@ -16,6 +16,8 @@ from loadtest.errors import UsageError
 
 PERIOD_SECONDS = 1.0
 TIMEOUT_SECONDS = 2.0
+LARGEST_BYTES = 64 * 1024 * 1024
+PART_BYTES = 1024 * 1024
 
 
 class Scraper:
@@ -67,7 +69,7 @@ def scrape_once(url: str, *, token: str = "") -> dict[str, float]:
     request = urllib.request.Request(url, headers=headers)  # noqa: S310  the user's own URL
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310
-            text = response.read().decode("utf-8")
+            text = _page(response).decode("utf-8")
     except http.client.HTTPException as error:
         raise OSError(f"the answer is not HTTP: {type(error).__name__}") from None
     samples = {}
@@ -77,6 +79,18 @@ def scrape_once(url: str, *, token: str = "") -> dict[str, float]:
                 labels = ",".join(f'{name}="{value}"' for name, value in sorted(sample.labels.items()))
                 samples[f"{sample.name}{{{labels}}}" if labels else sample.name] = float(sample.value)
     return samples
+
+
+def _page(response: http.client.HTTPResponse) -> bytes:
+    """Returns the page of an answer; raises OSError if it does not end in time, or ends too early."""
+    until, page = time.monotonic() + TIMEOUT_SECONDS, b""
+    while more := response.read1(PART_BYTES):
+        page += more
+        if len(page) > LARGEST_BYTES or time.monotonic() > until:
+            raise OSError(f"the page does not end within {TIMEOUT_SECONDS:g} seconds and {LARGEST_BYTES:,} bytes")
+    if response.length:
+        raise OSError(f"the page was cut short; {response.length:,} bytes are missing")
+    return page
 
 
 def check_url(url: str, *, token: str = "") -> None:

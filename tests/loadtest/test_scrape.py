@@ -1,7 +1,7 @@
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import grpc
@@ -141,3 +141,35 @@ def test_without_a_url_nothing_is_scraped() -> None:
     with Scraper("", start_ns=0) as scraper:
         assert threading.active_count() == before
         assert scraper.take() == []
+
+
+@pytest.mark.parametrize(
+    ("part", "length", "says"),
+    [(b"# nothing\n", None, "the page does not end"), (b"ready 1\n", 99, "was cut short; 91 bytes are missing")],
+)
+def test_a_page_without_its_end_is_refused(
+    monkeypatch: pytest.MonkeyPatch, part: bytes, length: int | None, says: str
+) -> None:
+    monkeypatch.setattr("loadtest.scrape.TIMEOUT_SECONDS", 0.3)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            if length:
+                self.send_header("Content-Length", str(length))
+            self.end_headers()
+            with suppress(OSError):  # The client leaves.
+                while True:
+                    self.wfile.write(part)
+                    if length:
+                        return
+                    time.sleep(0.05)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
+        with pytest.raises(UsageError, match=says):
+            check_url(f"http://127.0.0.1:{server.server_address[1]}/metrics")
+        server.shutdown()
