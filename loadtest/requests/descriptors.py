@@ -33,6 +33,7 @@ from google.protobuf.message import DecodeError, Message
 
 from chaja import v1
 from loadtest.errors import UsageError
+from loadtest.requests.rows import bytes_of
 
 SHOWN_ERRORS = 3
 _LOGGED = re.compile(r"[IWEF]\d{4} |WARNING: |.*: warning: ")
@@ -84,7 +85,7 @@ def _refusal(path: Path, said: str) -> str:
 
 def _is_protoset(path: Path) -> bool:
     try:
-        return bool(FileDescriptorSet.FromString(path.read_bytes()).file)
+        return bool(FileDescriptorSet.FromString(bytes_of(path)).file)
     except (OSError, DecodeError):
         return False
 
@@ -96,7 +97,7 @@ def protoset_descriptors(path: Path) -> FileDescriptorSet:
         UsageError: The file cannot be read, is not such a set, or lacks a file that another one imports.
     """
     try:
-        found = FileDescriptorSet.FromString(path.read_bytes())
+        found = FileDescriptorSet.FromString(bytes_of(path))
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
     except DecodeError:

@@ -6,6 +6,7 @@ JSONL or one object, `[` an array of objects or texts, and anything else plain t
 """
 
 import csv
+import errno
 import io
 import json
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from loadtest.errors import UsageError
 from loadtest.results.file import STANDARD_INPUT
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
+LARGEST_PIPE_BYTES = 256 * 1024 * 1024
 JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
 
 
@@ -57,6 +59,15 @@ def lines_of(text: str) -> Iterator[tuple[int, str]]:
             yield number, stripped
 
 
+def bytes_of(path: Path) -> bytes:
+    """Returns the content of a file, a pipe or a device; raises OSError if it cannot be read, or does not end."""
+    with path.open("rb") as file:
+        content = file.read(-1 if path.is_file() else LARGEST_PIPE_BYTES + 1)
+    if len(content) > LARGEST_PIPE_BYTES and not path.is_file():  # Such as /dev/zero.
+        raise OSError(errno.EFBIG, f"more than {LARGEST_PIPE_BYTES:,} bytes, and not a file")
+    return content
+
+
 def text_of(path: Path) -> str:
     """Returns the text of a file, or for `-` that of standard input, without a byte order mark.
 
@@ -65,7 +76,7 @@ def text_of(path: Path) -> str:
     """
     try:
         source = Path("/dev/stdin") if path == STANDARD_INPUT else path
-        return source.read_bytes().decode("utf-8-sig")
+        return bytes_of(source).decode("utf-8-sig")
     except (OSError, ValueError) as error:
         if isinstance(error, UnicodeDecodeError):
             line = error.object[: error.start].count(b"\n") + 1

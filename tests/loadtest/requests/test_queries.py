@@ -262,3 +262,9 @@ def test_a_line_without_a_timestamp_is_named(file: Path, line: str) -> None:
     with pytest.raises(UsageError) as error:
         read_timestamps(file)
     assert str(error.value).startswith(f"{file}:2: ")
+
+
+def test_a_device_that_does_not_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("loadtest.requests.rows.LARGEST_PIPE_BYTES", 1000)
+    with pytest.raises(UsageError, match="/dev/zero cannot be read: more than 1,000 bytes, and not a file"):
+        read_queries(Path("/dev/zero"))
