@@ -110,6 +110,14 @@ bench-bootstrap: $(BUNDLE)/manifest.json ## Measure what synthetic queries are w
 bench-index: $(BUNDLE)/manifest.json ## Measure the index of vectors at several sizes; ARGS="--most 1000000" takes an hour the first time
 	$(PYTHON) -m benchmarks.scale --json build/bench-index.json $(ARGS)
 
+.PHONY: bench-shard
+bench-shard: $(BUNDLE)/manifest.json ## Measure memory and searches of one shard; ARGS="--sizes 10000 300000" takes other sizes
+	$(PYTHON) -m benchmarks.scale.shard --json build/bench-shard.json $(ARGS)
+
+.PHONY: simulate-scale
+simulate-scale: $(INSTALLED) ## Simulate clusters of such shards, after make bench-shard; ARGS="--rate 1000" changes an assumption
+	$(PYTHON) -m benchmarks.simulation $(ARGS)
+
 .PHONY: bench-feedback
 bench-feedback: $(BUNDLE)/manifest.json ## Measure search before and after learn, with simulated clicks; ARGS="--data DIR --split dev" takes a set in BEIR's layout
 	$(PYTHON) -m benchmarks.feedback --bundle $(BUNDLE) $(ARGS)

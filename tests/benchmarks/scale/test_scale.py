@@ -21,3 +21,18 @@ def test_a_size_is_measured_with_all_its_figures(tmp_path: Path) -> None:
     assert figures["recall@10"] > 0.9
     assert figures["build"] > 0
     assert [value for name, value in figures.items() if name.startswith("filter") and "recall" in name] == [1, 1, 1]
+
+
+def test_a_shard_is_measured_with_all_that_the_simulation_reads(tmp_path: Path) -> None:
+    bundle, out = make_bundle(tmp_path / "bundle"), tmp_path / "shards.json"
+    command = [sys.executable, "-m", "benchmarks.scale.shard", "--sizes", "500", "--searches", "20"]
+    command += ["--bundle", str(bundle), "--kept", str(tmp_path / "kept"), "--json", str(out)]
+    run = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=200, check=False)
+    assert run.returncode == 0, run.stderr
+    shard = json.loads(out.read_text())["shards"][0]
+    assert shard["vectors"] == 500
+    assert shard["recall"] == 1  # So few vectors have no graph.
+    command = [sys.executable, "-m", "benchmarks.simulation", "--shards", str(out), "--vectors", "5000"]
+    run = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=200, check=False)
+    assert run.returncode == 0, run.stderr
+    assert "5e+03 | 10 ×" in run.stdout
