@@ -26,11 +26,13 @@ from server.catalogue.document import Document
 from server.catalogue.encoded import Vectors, Versioned
 from server.closed_pipe import until_closed_pipe
 from server.defaults import HNSW_FROM_VECTORS
+from server.errors import ChajaError
 from server.live.index import LiveIndex, snapshot_parts
 from server.ranking.options import Mode, SearchOptions
 from server.ranking.probes import EncodedProbes
 from server.ranking.search import search
 from server.ranking.state import State
+from server.report_files import check_report, write_report
 from server.snapshot import read_snapshot, write_snapshot
 from server.vectors.dense import DenseIndex, DenseOptions
 
@@ -56,10 +58,14 @@ def main() -> int:
         print(json.dumps(measure(Source(options.bundle, options.kept), options.sizes[0], options.searches)))
         return 0
     environment = describe_environment(" ".join(sys.argv))
+    try:
+        check_report(options.json)
+        Source(options.bundle, options.kept)  # Encodes the sample's texts once.
+    except ChajaError as error:
+        raise SystemExit(f"error: {error}") from None
     environment["load"] = f"{os.getloadavg()[0]:.1f} in the minute before"
     for name, value in environment.items():
         print(f"{name:14} {value}")
-    Source(options.bundle, options.kept)  # Encodes the sample's texts once.
     shards = []
     for size in options.sizes:
         command = [sys.executable, "-m", "benchmarks.scale.shard", "--apart", "--sizes", str(size)]
@@ -70,9 +76,8 @@ def main() -> int:
         shards.append(json.loads(run.stdout))
         _show(shards[-1])
     if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
         document = {"environment": environment, "shards": shards}
-        options.json.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_report(options.json, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
     return 0
 
 

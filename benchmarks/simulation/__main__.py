@@ -38,7 +38,10 @@ COLUMNS = (
 
 PERCENTILES = (50, 99, 99.9)
 
-SHARES = ("utilisation", "replica_available", "available", "slow_share", "pause_share")
+SHARES = ("replica_available", "available", "slow_share", "pause_share")
+
+MOST_CORES = 10_000_000
+"""The simulation keeps a time for each core of the cluster."""
 
 DISTURBED = Disturbances(pause_share=0.001, pause_seconds=0.03, slow_share=0.01, slow_factor=4.0, slow_seconds=1.0)
 
@@ -51,7 +54,7 @@ def main() -> int:
     parser.add_argument("--mode", choices=[mode.name for mode in Mode], default=Mode.HYBRID.name)
     parser.add_argument("--vectors", type=_positive, nargs="+", default=[10**7, 10**8, 10**9], metavar="N")
     parser.add_argument("--queries", type=_positive, default=10_000, metavar="N", help="simulated (default: 10000)")
-    parser.add_argument("--seed", type=int, default=1, metavar="N")
+    parser.add_argument("--seed", type=_positive, default=1, metavar="N")
     for given in (Assumptions(), DISTURBED):
         for each in fields(given):
             default = getattr(given, each.name)
@@ -59,6 +62,8 @@ def main() -> int:
             flag = f"--{each.name.replace('_', '-')}"
             parser.add_argument(flag, type=kind, default=default, metavar="N", help="(default: %(default)s)")
     options = parser.parse_args()
+    if options.utilisation > 1:
+        parser.error("argument --utilisation: it is at most 1")
     assumed = Assumptions(**{each.name: getattr(options, each.name) for each in fields(Assumptions)})
     disturbances = Disturbances(**{each.name: getattr(options, each.name) for each in fields(Disturbances)})
     shard = _measured(options.shards, options.shard_vectors)
@@ -75,6 +80,8 @@ def main() -> int:
     print("|".join(["---"] * len(COLUMNS)))
     for vectors in options.vectors:
         made = plan(vectors, shard, mean_seconds=service.mean(), disturbances=disturbances, assumed=assumed)
+        if made.cores > MOST_CORES:
+            raise SystemExit(f"error: {made.cores:,} cores are too many to simulate; lower --rate or --vectors")
         cluster = Cluster(
             shards=made.shards,
             replicas=made.replicas,

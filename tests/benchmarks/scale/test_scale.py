@@ -36,3 +36,12 @@ def test_a_shard_is_measured_with_all_that_the_simulation_reads(tmp_path: Path) 
     run = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=200, check=False)
     assert run.returncode == 0, run.stderr
     assert "5e+03 | 10 ×" in run.stdout
+
+
+@pytest.mark.parametrize("flags", [["--bundle", "missing"], ["--json", "missing/shards.json"]])
+def test_a_shard_that_cannot_be_measured_or_written_is_one_line(flags: list[str], tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "benchmarks.scale.shard", "--kept", str(tmp_path), *flags]
+    run = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=200, check=False)
+    assert run.returncode == 1
+    assert run.stderr.startswith("error: missing")
+    assert run.stderr.count("\n") == 1

@@ -82,7 +82,17 @@ def test_a_size_that_was_not_measured_is_one_line(tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.parametrize(
-    "flag", ["--rate=0", "--rate=nan", "--cores=0", "--available=1", "--queries=x", "--vectors=-1"]
+    "flag",
+    [
+        "--rate=0",
+        "--utilisation=0",
+        "--seed=-1",
+        "--rate=nan",
+        "--cores=0",
+        "--available=1",
+        "--queries=x",
+        "--vectors=-1",
+    ],
 )
 def test_a_wrong_flag_is_refused(flag: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SystemExit) as ended:
