@@ -122,7 +122,7 @@ def test_a_missing_bundle_or_catalogue_gives_one_line_and_an_exit_code(tiny_bund
     broken = tmp_path / "broken.jsonl"
     broken.write_text('{"id": "a", "title": "A"}\n{"id": }\n')
     assert f"{broken}:2: the line is not one whole JSON object" in start_error(tiny_bundle, catalogue=broken)
-    message = "set --catalogue (a file), --data (a directory) or both"
+    message = "set --catalogue (a file), --data (a directory or database) or both"
     assert message in error_line(run_server("--bundle", str(tiny_bundle)), code=2)
 
 

@@ -21,7 +21,7 @@ from loadtest.results.file import Records, read_runs
 from loadtest.target import Target
 from sample.server_process import REPOSITORY
 
-COMMAND = (sys.executable, "-m", "loadtest")
+COMMAND = ("env", "--default-signal=HUP", sys.executable, "-m", "loadtest")  # If nohup runs the tests.
 COMMAND_OPTIONS: dict[str, Any] = {"cwd": REPOSITORY, "stdout": subprocess.PIPE, "text": True}
 ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{REPOSITORY / 'protos'}"}
 
