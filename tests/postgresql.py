@@ -5,6 +5,7 @@ import secrets
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -127,3 +128,15 @@ class Cluster:
             log = self._folder / "log"
             said = output.read().decode(errors="replace") + (log.read_text(errors="replace") if log.exists() else "")
         assert done.returncode == 0, said
+
+
+def end_connections(cluster: Cluster, url: DatabaseUrl) -> int:
+    """Ends the connections to a database; returns their number."""
+    name = url.name.rpartition("/")[2]
+    query = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = %s"
+    ((count,),) = cluster.execute(query, name)
+    assert isinstance(count, int)
+    until = time.monotonic() + 20
+    while cluster.execute("SELECT 1 FROM pg_stat_activity WHERE datname = %s", name):
+        assert time.monotonic() < until
+    return count

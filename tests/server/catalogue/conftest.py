@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from server.catalogue.location import Location
+from server.catalogue.location import DatabaseUrl, Location
 from server.catalogue.store import Store
+from tests.postgresql import Cluster
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
@@ -27,3 +28,9 @@ def location(new_location: Callable[[], Location]) -> Location:
 def store(location: Location) -> Iterator[Store]:
     with contextlib.closing(Store(location)) as store:
         yield store
+
+
+@pytest.fixture
+def url(cluster: Cluster) -> DatabaseUrl:
+    """An empty database of PostgreSQL."""
+    return cluster.new_database()

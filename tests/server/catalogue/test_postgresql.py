@@ -3,7 +3,6 @@
 import contextlib
 import sys
 import threading
-import time
 from collections.abc import Iterator
 
 import psycopg
@@ -20,14 +19,9 @@ from server.catalogue.feedback import Event, FeedbackKind, FeedbackLog
 from server.catalogue.location import DatabaseUrl, parse_location, text_of
 from server.catalogue.rules import RuleKind
 from server.catalogue.store import Store
-from server.errors import ChangesLost, DatabaseDamaged, SettingsError, StoreError, StoreFull, StoreUnavailable
-from tests.postgresql import Cluster
+from server.errors import DatabaseDamaged, SettingsError, StoreError, StoreFull, StoreUnavailable
+from tests.postgresql import Cluster, end_connections
 from tests.server.catalogue.stores import REVISION, document, execute, put, vectors
-
-
-@pytest.fixture
-def url(cluster: Cluster) -> DatabaseUrl:
-    return cluster.new_database()
 
 
 @pytest.fixture
@@ -42,18 +36,6 @@ def own_cluster() -> Iterator[Cluster]:
     cluster = Cluster()
     yield cluster
     cluster.close()
-
-
-def end_connections(cluster: Cluster, url: DatabaseUrl) -> int:
-    """Ends the connections to a database; returns their number."""
-    name = url.name.rpartition("/")[2]
-    query = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = %s"
-    ((count,),) = cluster.execute(query, name)
-    assert isinstance(count, int)
-    until = time.monotonic() + 20
-    while cluster.execute("SELECT 1 FROM pg_stat_activity WHERE datname = %s", name):
-        assert time.monotonic() < until
-    return count
 
 
 def test_reads_and_writes_fail_while_the_database_is_away_and_work_again_after_it(own_cluster: Cluster) -> None:
@@ -186,6 +168,17 @@ def test_the_schema_must_be_of_this_version(cluster: Cluster, monkeypatch: pytes
     monkeypatch.setattr(migrating, "VERSION", VERSION + 2)
     with pytest.raises(StoreError, match=f"has schema {VERSION + 1}; this program needs {VERSION + 2}: run"):
         Store(url)
+
+
+def test_a_migration_under_a_running_server_ends_its_calls_as_unavailable(
+    cluster: Cluster, url: DatabaseUrl, store: Store
+) -> None:
+    put(store, "a")
+    execute(store, "INSERT INTO migrations (version) VALUES (?)", VERSION + 1)
+    end_connections(cluster, url)
+    for use in (store.refresh, lambda: store.get("a"), lambda: put(store, "b")):
+        with pytest.raises(StoreUnavailable, match="was migrated by a newer version"):
+            use()
 
 
 def test_migrations_at_the_same_time_are_made_once(cluster: Cluster) -> None:
@@ -321,87 +314,6 @@ def test_a_follower_never_sees_a_smaller_sequence_appear(cluster: Cluster, works
         store.close()
 
 
-def test_a_failover_that_lost_changes_is_detected_and_never_served() -> None:
-    with contextlib.ExitStack() as stack:
-        primary = Cluster()
-        stack.callback(primary.close)
-        url = primary.new_database()
-        store = Store(url, exclusive=True)
-        stack.callback(store.close)
-        assert put(store, "a", "b") == [1, 2]
-        primary.stop()
-        replica = Cluster(copy_of=primary, standby=True)
-        stack.callback(replica.close)
-        primary.start()
-        assert put(store, "lost") == [3]
-        primary.close()
-        replica.promote()
-        replica.take_place_of(primary)
-        for use in (store.refresh, lambda: store.get("a"), lambda: put(store, "c"), lambda: len(store)):
-            with pytest.raises(ChangesLost, match="has not had change 3, which was acknowledged"):
-                use()
-        with contextlib.closing(Store(url)) as fresh:  # An operator has decided to go on.
-            assert (fresh.sequence, len(fresh), fresh.id) == (2, 2, store.id)
-            assert not fresh.has_sequence(3)
-            (first,) = put(fresh, "c")
-            assert 3 < first < 2**53
-            assert [fresh.has_sequence(number) for number in (2, 3, first - 1, first)] == [True, False, False, True]
-            assert put(fresh, "d") == [first + 1]
-        for use in (store.refresh, lambda: put(store, "e")):  # Its change 3 now lies within a gap.
-            with pytest.raises(ChangesLost):
-                use()
-
-
-def test_a_failover_that_lost_nothing_goes_on() -> None:
-    with contextlib.ExitStack() as stack:
-        primary = Cluster()
-        stack.callback(primary.close)
-        store = Store(primary.new_database(), exclusive=True)
-        stack.callback(store.close)
-        assert put(store, "a", "b") == [1, 2]
-        primary.stop()
-        replica = Cluster(copy_of=primary, standby=True)
-        stack.callback(replica.close)
-        primary.close()
-        replica.take_place_of(primary)
-        assert store.get("a") is not None, "a replica can be read"
-        with pytest.raises(StoreUnavailable, match="is read-only"):
-            put(store, "c")
-        replica.promote()
-        end_connections(replica, store.location)  # type: ignore[arg-type]
-        (third,) = put(store, "c")
-        assert third > 2
-        assert store.has_sequence(2)
-        assert [each.document.id for each in store.page("", 9)] == ["a", "b", "c"]
-
-
-def test_a_restored_dump_continues_above_all_that_was_acknowledged(cluster: Cluster, url: DatabaseUrl) -> None:
-    with contextlib.closing(Store(url)) as store:
-        put(store, "a")
-    copy = f"copy_{url.name.rpartition('/')[2]}"
-    cluster.execute(f"CREATE DATABASE {copy} TEMPLATE {url.name.rpartition('/')[2]}")
-    with contextlib.closing(Store(url)) as store:
-        assert put(store, "b") == [2]
-    with contextlib.closing(Store(cluster.url(copy))) as restored:
-        assert not restored.has_sequence(2)
-        assert put(restored, "c") > [2]
-        assert not restored.has_sequence(2)
-
-
-def test_the_log_of_another_store_in_the_same_place_is_not_used(
-    cluster: Cluster, url: DatabaseUrl, store: Store
-) -> None:
-    put(store, "a")
-    execute(store, "DROP SCHEMA chaja CASCADE")
-    end_connections(cluster, url)
-    with pytest.raises(StoreError, match="has no tables"):
-        put(store, "b")
-    migrate(url)
-    for use in (store.refresh, lambda: put(store, "b"), lambda: store.get("a")):
-        with pytest.raises(ChangesLost, match="another log"):
-            use()
-
-
 def test_texts_with_any_characters_are_stored_and_keep_their_order(url: DatabaseUrl) -> None:
     ids = ["\0", "\0a", "\1", "\1\1", "\1\2", "\2", "a\0", "a", "Z", "é", "가", "\U0001f600", "\x7f"]
     with contextlib.closing(Store(url)) as store:
@@ -479,3 +391,11 @@ def test_a_user_without_rights_is_told_so(cluster: Cluster, url: DatabaseUrl) ->
     cluster.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA chaja TO {role}", url=url)
     with contextlib.closing(Store(other, exclusive=True)) as store:
         assert put(store, "b") == [2], "no more rights are needed"
+
+
+@pytest.mark.parametrize(
+    "text", ["mysql://host/name", "postgresql:/host/name", "Postgresql://host/name", "file:///data"]
+)
+def test_another_url_is_no_directory(text: str) -> None:
+    with pytest.raises(SettingsError, match="expected a directory, or postgresql://"):
+        parse_location(text)

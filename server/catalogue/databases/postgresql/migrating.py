@@ -10,7 +10,7 @@ from server.catalogue.databases.connection import query_value
 from server.catalogue.databases.postgresql.connection import SCHEMA, PostgresqlConnection
 from server.catalogue.databases.postgresql.failures import translated
 from server.catalogue.location import DatabaseUrl
-from server.errors import StoreError
+from server.errors import StoreUnavailable
 from server.programs import SERVER
 
 FILES = sorted((Path(__file__).parent / "migrations").glob("*.sql"))
@@ -64,17 +64,17 @@ def schema_version(connection: PostgresqlConnection) -> int:
 
 
 def check_version(connection: PostgresqlConnection, url: DatabaseUrl) -> None:
-    """Raises StoreError if the schema is not of this version."""
+    """Raises StoreUnavailable if the schema is not of this version, also if it is migrated while a server runs."""
     version = schema_version(connection)
     if version > VERSION:
         raise newer(url, version)
     if version < VERSION:
         state = f"has schema {version}; this program needs {VERSION}" if version else "has no tables of Chaja yet"
-        raise StoreError(f"{url} {state}: run {SERVER} migrate --data with its URL")
+        raise StoreUnavailable(f"{url} {state}: run {SERVER} migrate --data with its URL")
 
 
-def newer(url: DatabaseUrl, version: int) -> StoreError:
+def newer(url: DatabaseUrl, version: int) -> StoreUnavailable:
     """Returns the error of a database whose schema is newer than this program."""
-    return StoreError(
+    return StoreUnavailable(
         f"{url} was migrated by a newer version of Chaja (schema {version}; this one knows {VERSION}): run that version"
     )

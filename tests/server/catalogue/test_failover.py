@@ -1,0 +1,100 @@
+"""Tests of a store in PostgreSQL whose database is replaced by a replica, by a copy, or by another log."""
+
+import contextlib
+from collections.abc import Iterator
+
+import pytest
+
+from server.catalogue.databases.postgresql.migrating import migrate
+from server.catalogue.location import DatabaseUrl
+from server.catalogue.store import Store
+from server.errors import ChangesLost, StoreError, StoreUnavailable
+from tests.postgresql import Cluster, end_connections
+from tests.server.catalogue.stores import execute, put
+
+
+@pytest.fixture
+def store(url: DatabaseUrl) -> Iterator[Store]:
+    with contextlib.closing(Store(url, exclusive=True)) as store:
+        yield store
+
+
+def test_a_failover_that_lost_changes_is_detected_and_never_served() -> None:
+    with contextlib.ExitStack() as stack:
+        primary = Cluster()
+        stack.callback(primary.close)
+        url = primary.new_database()
+        store = Store(url, exclusive=True)
+        stack.callback(store.close)
+        assert put(store, "a", "b") == [1, 2]
+        primary.stop()
+        replica = Cluster(copy_of=primary, standby=True)
+        stack.callback(replica.close)
+        primary.start()
+        assert put(store, "lost") == [3]
+        primary.close()
+        replica.promote()
+        replica.take_place_of(primary)
+        for use in (store.refresh, lambda: store.get("a"), lambda: put(store, "c"), lambda: len(store)):
+            with pytest.raises(ChangesLost, match="has not had change 3, which was acknowledged"):
+                use()
+        with contextlib.closing(Store(url)) as fresh:  # An operator has decided to go on.
+            assert (fresh.sequence, len(fresh), fresh.id) == (2, 2, store.id)
+            assert not fresh.has_sequence(3)
+            (first,) = put(fresh, "c")
+            assert 3 < first < 2**53
+            assert [fresh.has_sequence(number) for number in (2, 3, first - 1, first)] == [True, False, False, True]
+            assert put(fresh, "d") == [first + 1]
+        for use in (store.refresh, lambda: put(store, "e")):  # Its change 3 now lies within a gap.
+            with pytest.raises(ChangesLost):
+                use()
+
+
+def test_a_failover_that_lost_nothing_goes_on() -> None:
+    with contextlib.ExitStack() as stack:
+        primary = Cluster()
+        stack.callback(primary.close)
+        store = Store(primary.new_database(), exclusive=True)
+        stack.callback(store.close)
+        assert put(store, "a", "b") == [1, 2]
+        primary.stop()
+        replica = Cluster(copy_of=primary, standby=True)
+        stack.callback(replica.close)
+        primary.close()
+        replica.take_place_of(primary)
+        assert store.get("a") is not None, "a replica can be read"
+        with pytest.raises(StoreUnavailable, match="is read-only"):
+            put(store, "c")
+        replica.promote()
+        end_connections(replica, store.location)  # type: ignore[arg-type]
+        (third,) = put(store, "c")
+        assert third > 2
+        assert store.has_sequence(2)
+        assert [each.document.id for each in store.page("", 9)] == ["a", "b", "c"]
+
+
+def test_a_restored_dump_continues_above_all_that_was_acknowledged(cluster: Cluster, url: DatabaseUrl) -> None:
+    with contextlib.closing(Store(url)) as store:
+        put(store, "a")
+    copy = f"copy_{url.name.rpartition('/')[2]}"
+    cluster.execute(f"CREATE DATABASE {copy} TEMPLATE {url.name.rpartition('/')[2]}")
+    with contextlib.closing(Store(url)) as store:
+        assert put(store, "b") == [2]
+    with contextlib.closing(Store(cluster.url(copy))) as restored:
+        assert not restored.has_sequence(2)
+        assert put(restored, "c") > [2]
+        assert not restored.has_sequence(2)
+
+
+def test_the_log_of_another_store_in_the_same_place_is_not_used(
+    cluster: Cluster, url: DatabaseUrl, store: Store
+) -> None:
+    put(store, "a")
+    execute(store, "DROP SCHEMA chaja CASCADE")
+    end_connections(cluster, url)
+    with pytest.raises(StoreError, match="has no tables"):
+        put(store, "b")
+    migrate(url)
+    for use in (store.refresh, lambda: put(store, "b"), lambda: store.get("a")):
+        with pytest.raises(ChangesLost, match="another log"):
+            use()
