@@ -1,8 +1,10 @@
 """A measured figure and the target that it must reach."""
 
+import json
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
+from pathlib import Path
 from typing import Any
 
 
@@ -58,3 +60,21 @@ class Figure:
         """Returns the figure as the JSON file holds it."""
         targets = {"at_least": self.at_least, "at_most": self.at_most, "missed": self.missed} if self.target else {}
         return {"name": self.name, "median": self.median, "values": list(self.values), "note": self.note, **targets}
+
+
+def report(figures: Iterable[Figure], *, environment: Mapping[str, Any], file: Path | None) -> int:
+    """Prints each figure once it is measured, then the missed targets, and writes all to a JSON file if one is given.
+
+    Returns the exit code: 1 if a target was missed.
+    """
+    measured = []
+    for figure in figures:
+        print(figure, flush=True)
+        measured.append(figure)
+    missed = [figure.name for figure in measured if figure.missed]
+    print(f"\n{len(missed)} targets missed: {'; '.join(missed)}" if missed else "\nevery target was reached")
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        document = {"environment": environment, "figures": [figure.described() for figure in measured]}
+        file.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return 1 if missed else 0

@@ -7,7 +7,6 @@ socket, and syncs its log as by default. The exit code is 1 if a target is misse
 import argparse
 import contextlib
 import itertools
-import json
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import chaja
 from benchmarks.serving.documents import new_documents, texts_of, write_queries
-from benchmarks.serving.figure import Figure
+from benchmarks.serving.figure import Figure, report
 from benchmarks.serving.setting import NO_CACHE, Setting
 from benchmarks.serving.writing import BARE_TEXTS, encode_alone, import_documents
 from benchmarks.store.measuring import Speed, measure_store
@@ -49,18 +48,8 @@ def main() -> int:
     environment = describe_environment(" ".join(sys.argv))
     for name, value in environment.items():
         print(f"{name:14} {value}")
-    figures = []
     with contextlib.closing(Cluster("fsync=on")) as cluster:
-        for figure in _measured(options, cluster):
-            print(figure, flush=True)
-            figures.append(figure)
-    missed = [figure.name for figure in figures if figure.missed]
-    print(f"\n{len(missed)} targets missed: {'; '.join(missed)}" if missed else "\nevery target was reached")
-    if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        document = {"environment": environment, "figures": [figure.described() for figure in figures]}
-        options.json.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    return 1 if missed else 0
+        return report(_measured(options, cluster), environment=environment, file=options.json)
 
 
 def _measured(options: argparse.Namespace, cluster: Cluster) -> Iterator[Figure]:

@@ -4,13 +4,12 @@ The exit code is 1 if a target is missed.
 """
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.serving.figure import Figure
+from benchmarks.serving.figure import Figure, report
 from benchmarks.suggest.measuring import measure
 from benchmarks.suggest.serving import measure_serving
 from loadtest.environment import describe_environment
@@ -33,17 +32,7 @@ def main() -> int:
     for name, value in environment.items():
         print(f"{name:14} {value}")
     print(f"\n{options.titles:,} titles", flush=True)
-    figures = []
-    for figure in _measured(options):
-        print(figure, flush=True)
-        figures.append(figure)
-    missed = [figure.name for figure in figures if figure.missed]
-    print(f"\n{len(missed)} targets missed: {'; '.join(missed)}" if missed else "\nevery target was reached")
-    if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        document = {"environment": environment, "figures": [figure.described() for figure in figures]}
-        options.json.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    return 1 if missed else 0
+    return report(_measured(options), environment=environment, file=options.json)
 
 
 def _measured(options: argparse.Namespace) -> Iterator[Figure]:
