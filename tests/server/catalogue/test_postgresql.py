@@ -391,11 +391,3 @@ def test_a_user_without_rights_is_told_so(cluster: Cluster, url: DatabaseUrl) ->
     cluster.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA chaja TO {role}", url=url)
     with contextlib.closing(Store(other, exclusive=True)) as store:
         assert put(store, "b") == [2], "no more rights are needed"
-
-
-@pytest.mark.parametrize(
-    "text", ["mysql://host/name", "postgresql:/host/name", "Postgresql://host/name", "file:///data"]
-)
-def test_another_url_is_no_directory(text: str) -> None:
-    with pytest.raises(SettingsError, match="expected a directory, or postgresql://"):
-        parse_location(text)
