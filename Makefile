@@ -25,7 +25,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@echo "Creating $(VENV) with $(PYTHON3): a few minutes the first time, torch is large"
 	$(PYTHON3) -m venv --clear $(VENV)
 	$(PIP_INSTALL) --quiet pip
-	$(PIP_INSTALL) --editable . $(addprefix --group ,otel postgresql export tune kiwi loadtest site dev)
+	$(PIP_INSTALL) --editable . $(addprefix --group ,otel postgresql ray export tune kiwi loadtest site dev)
 	@touch $@
 
 .PHONY: native
@@ -258,7 +258,7 @@ lock: ## Resolve constraints.txt again from pyproject.toml
 	rm -rf build/lock-venv
 	$(PYTHON3) -m venv build/lock-venv
 	build/lock-venv/bin/python -m pip install --disable-pip-version-check --quiet --upgrade pip 'torch==2.13.0'
-	build/lock-venv/bin/python -m pip install --disable-pip-version-check --quiet . $(addprefix --group ,otel postgresql native export tune kiwi loadtest site dev)
+	build/lock-venv/bin/python -m pip install --disable-pip-version-check --quiet . $(addprefix --group ,otel postgresql native ray export tune kiwi loadtest site dev)
 	build/lock-venv/bin/python -m pip freeze --all --exclude chaja | sed 's/+cpu//' > constraints.txt
 
 .PHONY: size
