@@ -81,7 +81,7 @@ async def serve(settings: Settings, opening: Opening, signals: Signals, core_log
             directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chaja-")))
         stack.enter_context(_naming_backups(settings.backup_directory))
         location = settings.data or directory
-        store = await asyncio.to_thread(Store, location, durable=settings.data is not None, exclusive=True)
+        store = await asyncio.to_thread(Store, location, durable=settings.data is not None)
         stack.callback(store.close)
         await _serve(settings, opening, store, directory, wanted=wanted, signals=signals, core_log=core_log)
 

@@ -303,7 +303,7 @@ class Reloader:
         await self._in_thread(self._files.check, self._store)  # If one file is invalid, none is used.
         revision = await self._in_thread(self._revision_on_disk)
         if revision != self._slot.engine.manifest.revision or self._slot.broken:
-            self.catalogue.keep(revision)
+            await self.catalogue.use(revision)
             loaded = await self._in_thread(self._load, background=True)
             before = self._slot.engine
             try:

@@ -121,7 +121,7 @@ class Settings:
     )
     keep_vectors_seconds: float = _setting(
         seconds,
-        "Time for which the store keeps the vectors of a replaced bundle, from the swap or the start, so that a "
+        "Time for which the store keeps the vectors of a replaced bundle after its last use by a server, so that a "
         "rollback encodes only what has changed.",
         default="86400",
     )

@@ -109,6 +109,11 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (document, example)
     ) WITHOUT ROWID;
     """,
+    """
+    -- When a server has last used the vectors of a model. Those that none uses any more are deleted.
+    ALTER TABLE revisions ADD COLUMN used_seconds REAL NOT NULL DEFAULT 0;
+    UPDATE revisions SET used_seconds = unixepoch();
+    """,
 )
 
 RULES_VERSION = 4

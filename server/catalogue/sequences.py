@@ -11,7 +11,6 @@ Sequences stay below 2^53 until the year 2242, so that doubles represent them ex
 """
 
 import secrets
-import time
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -38,9 +37,9 @@ def live_sequences_of(connection: Connection, ids: Iterable[str]) -> dict[str, i
     return {id: sequence for id, sequence in found if sequence is not None}
 
 
-def gap_after(sequence: int, connection: Connection) -> Gap:
-    """Returns the gap between the last change of a copied database and its next one."""
-    begin = max(sequence, _used(connection), int(time.time()) << RATE_BITS)
+def gap_after(sequence: int, connection: Connection, *, now_seconds: float) -> Gap:
+    """Returns the gap between the last change of a copied database and its next one, at a Unix time."""
+    begin = max(sequence, _used(connection), int(now_seconds) << RATE_BITS)
     return Gap(sequence + 1, begin + secrets.randbelow(1 << RATE_BITS))
 
 

@@ -8,8 +8,7 @@ each with its own connection. All methods block.
 import contextlib
 import logging
 import math
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -57,22 +56,20 @@ class Store:
     Attributes:
         location: Its directory, or the URL of its database.
         id: Unique id of this database, so that snapshots of another database are detected.
+        is_shared: Whether several servers may use it at the same time.
     """
 
-    def __init__(
-        self, location: Location, *, durable: bool = True, serving: bool = True, exclusive: bool = False
-    ) -> None:
+    def __init__(self, location: Location, *, durable: bool = True, serving: bool = True) -> None:
         """Opens the store, or makes it in a directory.
 
         If `durable`, writes survive a crash of the machine. If `serving`, a small store in a directory is verified
-        first, and its replaced versions are purged. If `exclusive`, no other such process may use the database of a
-        URL; `locked` does this for a directory. Raises StoreError; if it is DatabaseDamaged, its message says how to
-        repair the database.
+        first, and its replaced versions are purged. Only one process may write to a directory, see `locked`. Raises
+        StoreError; if it is DatabaseDamaged, its message says how to repair the database.
         """
         self.location = location
-        self._database = open_database(location, durable=durable, serving=serving, exclusive=exclusive)
-        self.id = self._database.id
-        if serving and not self._database.is_shared:
+        self._database = open_database(location, durable=durable, serving=serving)
+        self.id, self.is_shared = self._database.id, self._database.is_shared
+        if serving and not self.is_shared:
             try:
                 self._prepare()
             except BaseException:
@@ -96,6 +93,14 @@ class Store:
         """Looks for changes of other servers, and for lost ones; see `Database.refresh`."""
         self._database.refresh()
 
+    def wait_for_change(self, seconds: float) -> int:
+        """Waits for a change of another server; see `Database.wait_for_change`."""
+        return self._database.wait_for_change(seconds)
+
+    def alone(self, work: str) -> AbstractContextManager[bool]:
+        """Yields whether no other process does this work on the store now, and keeps others from it meanwhile."""
+        return self._database.alone(work)
+
     def verify(self) -> None:
         """Reads the whole database; raises DatabaseDamaged if something is not as it was written."""
         self._database.verify()
@@ -103,6 +108,10 @@ class Store:
     def write(self) -> AbstractContextManager[Transaction]:
         """Begins a transaction. At its end its changes are durable and visible to readers; after StoreFull none is."""
         return self._database.write()
+
+    def maintenance(self) -> AbstractContextManager[Transaction]:
+        """Begins a transaction that makes no change with a sequence: it stores vectors, or deletes what is unused."""
+        return self._database.maintenance()
 
     def reading(self) -> AbstractContextManager[Connection]:
         """Yields a connection to read with."""
@@ -127,13 +136,13 @@ class Store:
 
     def purge(self, *, limit: int, everything: bool = False) -> int:
         """Deletes up to `limit` versions retired `RETIRED_SECONDS` ago, or all if `everything`; returns the number."""
-        before = math.inf if everything else time.time() - RETIRED_SECONDS
+        before = math.inf if everything else self._database.now_seconds() - RETIRED_SECONDS
         with self.reading() as connection:
             rows = connection.execute(
                 "SELECT sequence FROM documents WHERE retired_seconds < ? LIMIT ?", (before, limit)
             ).fetchall()
         if rows:
-            with self.write() as transaction:
+            with self.maintenance() as transaction:
                 transaction.purge([row[0] for row in rows])
         return len(rows)
 
@@ -183,10 +192,13 @@ class Store:
         with self.reading() as connection:
             return sequence <= self.sequence and not is_in_gap(connection, sequence)
 
-    def revisions(self) -> set[str]:
-        """Returns the revisions of the models whose vectors were stored."""
+    def unused_revisions(self, seconds: float) -> list[str]:
+        """Returns the revisions of models whose vectors no server has used for some seconds."""
+        before = self._database.now_seconds() - seconds
         with self.reading() as connection:
-            return {row[0] for row in connection.execute("SELECT revision FROM revisions")}
+            return [
+                row[0] for row in connection.execute("SELECT revision FROM revisions WHERE used_seconds < ?", (before,))
+            ]
 
     def live_sequences(self) -> NDArray[np.int64]:
         """Returns the sequences of the live documents, ascending."""
@@ -219,6 +231,29 @@ class Store:
                 return
             yield from found
             sequence = rows[-1][0]
+
+    def log(self, after_sequence: int, revision: str) -> Generator[Versioned | Change, None, None]:
+        """Yields the changes after a sequence in their order, all of one state: documents, and deletions as `Change`.
+
+        Documents have the vectors of one model. Of each document, only the last change is known.
+        """
+        query = (
+            "SELECT d.sequence, d.id, d.content, d.checksum, v.spans, v.matrix, v.spans_checksum, v.matrix_checksum "
+            "FROM documents d LEFT JOIN vectors v "
+            "ON v.sequence = d.sequence AND v.revision = (SELECT number FROM revisions WHERE revision = ?) "
+            "WHERE d.sequence > ? AND d.retired_seconds IS NULL "
+            "UNION ALL SELECT sequence, id, NULL, NULL, NULL, NULL, NULL, NULL FROM deletions WHERE sequence > ? "
+            "ORDER BY 1"
+        )
+        with (
+            self.snapshot() as connection,
+            connection.stream(query, (revision, after_sequence, after_sequence)) as rows,
+        ):
+            for row in rows:
+                if row[2] is None:
+                    yield Change(row[0], row[1], None)
+                else:
+                    yield Versioned(row[0], self._document(row[:4]), self._vectors(row[4:], row[0]))
 
     def page(
         self,
@@ -269,6 +304,11 @@ class Store:
         with self.snapshot() as connection:
             rows = _rows(connection, query, (after_sequence, after_sequence, limit), max_bytes=max_bytes)
         return [Change(row[0], row[1], None if row[2] is None else self._document(row, fields)) for row in rows]
+
+    def has_rules_after(self, sequence: int) -> bool:
+        """Returns whether a rule has changed since a sequence."""
+        with self.reading() as connection:
+            return query_value(connection, "SELECT 1 FROM rules WHERE sequence > ? LIMIT 1", (sequence,)) is not None
 
     def rules(self, kind: RuleKind, *, after_id: str = "", limit: int = -1) -> list[StoredRule]:
         """Returns rules of a kind after an id, ordered by id, at most `limit` unless that is negative."""

@@ -1,7 +1,6 @@
 """A transaction of the store: changes that become durable together, and the list of changes for the live index."""
 
 import contextlib
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
@@ -24,11 +23,11 @@ class Transaction:
     the tables of other modules.
     """
 
-    def __init__(self, connection: Connection, sequence: int, *, gap: Gap | None = None) -> None:
-        """Continues after `sequence`, or after a gap, which the first change records."""
+    def __init__(self, connection: Connection, sequence: int, *, now_seconds: float, gap: Gap | None = None) -> None:
+        """Continues after `sequence`, or after a gap, which the first change records. `now_seconds` is a Unix time."""
         self.connection = connection
         self._gap = gap
-        self._now = time.time()
+        self._now = now_seconds
         self.sequence = sequence
         self.added: list[Versioned] = []
         self.retired: list[int] = []
@@ -139,6 +138,12 @@ class Transaction:
             (self._number_of(revision), checksum_of(spans), checksum_of(matrix), spans, matrix, sequence),
         )
 
+    def use_vectors(self, revision: str) -> None:
+        """Stores that the vectors of a model are used now."""
+        self.connection.execute(
+            "UPDATE revisions SET used_seconds = ? WHERE number = ?", (self._now, self._number_of(revision))
+        )
+
     def forget_vectors(self, revision: str, *, limit: int) -> int:
         """Deletes up to `limit` vectors of a model; returns their number."""
         number = self._number_of(revision)
@@ -195,8 +200,8 @@ class Transaction:
     def purge(self, sequences: Sequence[int]) -> None:
         """Deletes retired versions."""
         rows = [(sequence,) for sequence in sequences]
-        self.connection.executemany("DELETE FROM vectors WHERE sequence = ?", rows)
         self.connection.executemany("DELETE FROM documents WHERE sequence = ? AND retired_seconds IS NOT NULL", rows)
+        self.connection.executemany("DELETE FROM vectors WHERE sequence = ?", rows)
 
     def _advance(self) -> None:
         """Moves on to the sequence of the next change."""
@@ -218,7 +223,10 @@ class Transaction:
             query = "SELECT number FROM revisions WHERE revision = ?"
             found = query_value(self.connection, query, (revision,))
             if found is None:
-                insert = "INSERT INTO revisions (revision) VALUES (?) RETURNING number"
-                found = query_value(self.connection, insert, (revision,))
+                insert = (  # Another server may insert it at the same time.
+                    "INSERT INTO revisions (revision, used_seconds) VALUES (?, ?) "
+                    "ON CONFLICT (revision) DO UPDATE SET used_seconds = excluded.used_seconds RETURNING number"
+                )
+                found = query_value(self.connection, insert, (revision, self._now))
             number = self._numbers[revision] = int(found)
         return number

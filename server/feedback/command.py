@@ -1,6 +1,6 @@
 """The command `learn`: shows what feedback teaches, measures it, and applies it to the store, or undoes it.
 
-Only `--dry-run` may run while a server uses the store.
+In a directory, only `--dry-run` may run while a server uses the store. In PostgreSQL, servers follow what is learnt.
 """
 
 import contextlib
@@ -15,8 +15,8 @@ from server.catalogue.feedback import Promotion, forget_promotions, record_promo
 from server.catalogue.store import Store
 from server.encoding.bundle import Bundle
 from server.encoding.cutting import chosen_cutting
-from server.errors import LearningRefused
-from server.feedback.learning import Learner, Lesson, Measured
+from server.errors import LearningRefused, StoreError
+from server.feedback.learning import WORK, Learner, Lesson, Measured
 from server.feedback.policy import Confirmed, Policy
 from server.metrics.feedback import MODES
 from server.terminal import fitted
@@ -31,8 +31,10 @@ def learn(options: Namespace) -> None:
     with contextlib.ExitStack() as stack:
         if not options.dry_run and isinstance(options.data, Path):
             stack.enter_context(locked(options.data))
-        store = Store(options.data, serving=not options.dry_run, exclusive=not options.dry_run)
+        store = Store(options.data, serving=not options.dry_run)
         stack.callback(store.close)
+        if not options.dry_run and not stack.enter_context(store.alone(WORK)):
+            raise StoreError(f"another process learns from {options.data}: wait for its end")
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chaja-learn-")))
         bundle = Bundle(options.bundle, cutting=chosen_cutting(options))
         bundle.verify()
@@ -51,6 +53,9 @@ def learn(options: Namespace) -> None:
         if not options.dry_run:
             now = int(time.time())
             with store.write() as transaction:
+                versions = transaction.sequences_of(each.document.id for each in documents)
+                if any(versions.get(each.document.id) != each.sequence for each in documents):
+                    raise StoreError("documents were changed meanwhile: nothing was learnt; run the command again")
                 for each in documents:
                     assert each.vectors is not None, "they are encoded"
                     transaction.put(each.document, each.vectors, revision=bundle.manifest.revision)

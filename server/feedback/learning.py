@@ -27,6 +27,9 @@ FOLDS = 5
 MAX_QUESTIONS = 2000
 """Confirmed queries that are measured at most."""
 
+WORK = "learn"
+"""The work that one process at a time does on a store; see `Store.alone`."""
+
 
 class Lesson(NamedTuple):
     """The changes that the policy asks for: queries to add to documents, and earlier ones to take away."""

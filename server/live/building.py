@@ -4,6 +4,7 @@ Documents that the model has not encoded yet are encoded, and their vectors are 
 continues where it stopped.
 """
 
+import contextlib
 import logging
 import threading
 import time
@@ -16,6 +17,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
+from server.catalogue.changes import Change
 from server.catalogue.document import Document
 from server.catalogue.encoded import Versioned
 from server.catalogue.store import Store
@@ -85,25 +87,39 @@ class IndexBuilder:
                 index.follow(added, [], sequence=added[-1].sequence)
                 self.progress.advance(len(index.state.slots.sequences))
                 self._report(index)
-        self._follow(index, [], until)
-
-    def follow(self, index: LiveIndex) -> None:
-        """Applies the store's changes to an index that serves, at once: a search sees none or all of them.
-
-        Raises the same errors as `catch_up`.
-        """
-        until = self.store.sequence
-        changed = self.store.after(index.state.sequence, self.bundle.manifest.revision)
-        found = sorted({each.document.id: each for each in changed}.values(), key=lambda each: each.sequence)
-        self._follow(index, self._with_vectors(found, map), until)
-
-    def _follow(self, index: LiveIndex, added: Sequence[Versioned], until: int) -> None:
-        """Adds versions to an index, retires those that the store no longer has, and replaces the rules."""
         slots = index.state.slots
         retired = np.setdiff1d(slots.sequences[slots.live], self.store.live_sequences(), assume_unique=True)
         rules = QueryRules.read(self.store.rules, self.store.sequences_of)
-        sequence = max(until, index.state.sequence, *(each.sequence for each in added))
-        index.follow(added, retired.tolist(), sequence=sequence, rules=rules)
+        index.follow([], retired.tolist(), sequence=max(until, index.state.sequence), rules=rules)
+
+    def follow(self, index: LiveIndex) -> None:
+        """Applies the store's changes to an index that serves. The work depends on the number of changes alone.
+
+        Few changes become visible at once. Many do so in portions, but `sequence` moves on only after the last one: a
+        document that changes meanwhile is missing in its portion. Raises the same errors as `catch_up`.
+        """
+        before, until = index.state.sequence, self.store.sequence
+        with contextlib.closing(self.store.log(before, self.bundle.manifest.revision)) as changes:
+            portion, more = _portion(changes), _portion(changes)
+            while more:
+                self.check()
+                self._apply(index, portion, sequence=before)
+                portion, more = more, _portion(changes)
+        rules = None
+        if self.store.has_rules_after(before):
+            rules = QueryRules.read(self.store.rules, index.versions_of)
+        self._apply(index, portion, sequence=max([until, before, *(each.sequence for each in portion)]), rules=rules)
+
+    def _apply(
+        self, index: LiveIndex, changes: Sequence[Versioned | Change], *, sequence: int, rules: QueryRules | None = None
+    ) -> None:
+        """Applies changes of different documents. Those that were applied before an error are skipped."""
+        slots = index.state.slots
+        known = set(slots.sequences[slots.slots_of([each.sequence for each in changes])].tolist())
+        new = [each for each in changes if isinstance(each, Versioned) and each.sequence not in known]
+        gone = [each.id for each in changes if isinstance(each, Change)]
+        retired = index.versions_of([*gone, *(each.document.id for each in new)])
+        index.follow(self._with_vectors(new, map), list(retired.values()), sequence=sequence, rules=rules)
 
     def wait_for_graph(self, index: LiveIndex) -> None:
         """Waits for the graph that an index is building; raises LoadingCancelled if `cancelled` is set."""
@@ -140,7 +156,7 @@ class IndexBuilder:
             check=self.check,
         )
         encoded: dict[int, Versioned] = {}
-        with self.store.write() as transaction:
+        with self.store.maintenance() as transaction:
             for each, vectors in zip(missing, found, strict=True):
                 transaction.put_vectors(each.sequence, vectors, revision=self.bundle.manifest.revision)
                 encoded[each.sequence] = each._replace(vectors=vectors)
@@ -153,3 +169,7 @@ class IndexBuilder:
             self._reported = now
             documents = len(index.state.slots.sequences)
             log.info("building the index: %d documents so far, %d texts encoded", documents, self._encoded_texts)
+
+
+def _portion(changes: Iterator[Versioned | Change]) -> list[Versioned | Change]:
+    return list(islice(changes, PORTION_DOCUMENTS))

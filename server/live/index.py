@@ -62,6 +62,7 @@ class LiveIndex:
         self._demands: Mapping[str, float] = {}
         self._slots = DocumentSlots()
         self._ids: list[str] = []  # A state's own ids do not change.
+        self._slot_of: dict[str, int] | None = None  # The slot of each live id; made when it is needed.
         self._rules = NO_RULES
         self._baseline = Baseline({})
         self._measured_slots = -1
@@ -119,6 +120,14 @@ class LiveIndex:
         self._rules = self._rules.following(added)
         self._publish(sequence)
 
+    def versions_of(self, ids: Iterable[str]) -> dict[str, int]:
+        """Returns the sequences of the live documents with these ids, by id."""
+        slots = self._slots.view()
+        if self._slot_of is None:
+            self._slot_of = {self._ids[slot]: slot for slot in np.flatnonzero(slots.live).tolist()}
+        found = ((id, self._slot_of.get(id)) for id in ids)
+        return {id: int(slots.sequences[slot]) for id, slot in found if slot is not None and slots.live[slot]}
+
     def refresh(self) -> None:
         """Publishes improvements that were made in the background, such as a new graph."""
         self._publish(self.state.sequence)
@@ -174,7 +183,7 @@ class LiveIndex:
         self.lexical, self.titles = other.lexical, other.titles
         self.columns = other.columns
         self.suggestions, self._synonyms = other.suggestions, other._synonyms
-        self._slots, self._ids = other._slots, other._ids
+        self._slots, self._ids, self._slot_of = other._slots, other._ids, other._slot_of
         self._live_vectors, self._rules = other._live_vectors, other._rules
         if self._demands:
             self.weigh(self._demands)
@@ -204,6 +213,8 @@ class LiveIndex:
         self.titles.append([list(each.document.titles().values()) for each in added])
         self.columns.append([each.document.attributes for each in added])
         self._ids += [each.document.id for each in added]
+        if self._slot_of is not None:
+            self._slot_of |= {each.document.id: slot for slot, each in enumerate(added, start=first)}
         self.suggestions.add(
             (slot, completions_of(each.document, demand=self._demands.get(each.document.id, 0.0)))
             for slot, each in enumerate(added, start=first)

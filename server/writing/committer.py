@@ -21,7 +21,7 @@ from server.catalogue.document import Document, content_of
 from server.catalogue.encoded import Vectors
 from server.catalogue.store import Store
 from server.catalogue.transaction import Transaction
-from server.errors import ChajaError, Conflict, NotReady, StoreUnavailable
+from server.errors import ChajaError, Conflict, NotReady
 from server.live.index import LiveIndex
 from server.logs.rate import Rate
 from server.metrics import Metrics
@@ -103,7 +103,7 @@ class Committer:
     ) -> None:
         """Starts the thread; `on_commit` is called on the running event loop.
 
-        `catch_up` brings the index up to date with the store, if that has changes that are not in the index.
+        `catch_up` brings an index up to date with the store.
         """
         self._store = store
         self.index = index
@@ -111,10 +111,10 @@ class Committer:
         self._metrics = metrics
         self._on_commit = on_commit
         self._catch_up = catch_up
-        self._committing_since = 0.0
+        self._behind_since = 0.0
         self._rules = index.state.rules
         self._failed_commits = Rate(lines=1, seconds=10)
-        metrics.store.change_lag_seconds.set_function(self._change_lag_seconds)
+        metrics.store.change_lag_seconds.set_function(lambda: self.lag_seconds)
         self._loop = asyncio.get_running_loop()
         self.death: asyncio.Future[None] = self._loop.create_future()
         self._waiting: queue.SimpleQueue[CommitRequest | Signal] = queue.SimpleQueue()
@@ -136,21 +136,30 @@ class Committer:
         self._waiting.put(Signal.REFRESH)
 
     def catch_up(self) -> None:
-        """Brings the index up to date with the store. Any thread may call it; see `Store.refresh`."""
-        with self.lock:
-            if self.index.state.sequence < self._store.sequence:
-                self._catch_up(self.index)
-        self._loop.call_soon_threadsafe(self._on_commit)
+        """Brings the index up to date with the store, if it is not. Any thread may call it; see `Store.refresh`."""
+        if self._is_behind:
+            self._behind_since = time.monotonic()
+            with self.lock:
+                self._follow_others()
+            self._loop.call_soon_threadsafe(self._on_commit)
 
     def close(self) -> None:
         """Finishes the waiting requests and ends the thread. Blocks; the event loop must be running."""
         self._waiting.put(Signal.END)
         self._thread.join()
 
-    def _change_lag_seconds(self) -> float:
-        """Returns the age of the change that is committed and not in the index yet; 0 if there is none."""
-        seen = self.index.state.sequence >= self._store.sequence
-        return 0.0 if seen else time.monotonic() - self._committing_since
+    @property
+    def lag_seconds(self) -> float:
+        """Time since the index has lacked changes that are known to be committed; 0 if it lacks none."""
+        return time.monotonic() - self._behind_since if self._is_behind else 0.0
+
+    @property
+    def _is_behind(self) -> bool:
+        return self.index.state.sequence < self._store.sequence
+
+    def _follow_others(self) -> None:
+        if self._is_behind:
+            self._catch_up(self.index)
 
     def _run(self) -> None:
         group: list[CommitRequest] = []
@@ -186,16 +195,13 @@ class Committer:
         outcomes: list[list[Outcome] | Exception] = []
         started = time.perf_counter()
         try:
-            if self.index.state.sequence < self._store.sequence:
-                self._catch_up(self.index)
-            self._rules = self.index.state.rules  # Of each request, those after it; used once the group is durable.
+            self._follow_others()  # Most of it before the transaction, for which other servers wait.
             with self._store.write() as transaction:
-                if self.index.state.sequence < transaction.sequence:
-                    # An earlier commit was made, though the database went away before it said so.
-                    raise StoreUnavailable("the catalogue has changed meanwhile; try again")
+                self._follow_others()
+                self._rules = self.index.state.rules  # Of each request, those after it; used once the group is durable.
                 for request in group:
                     outcomes.append(self._attempt(request, transaction))
-                self._committing_since = time.monotonic()
+                self._behind_since = time.monotonic()
         except Exception as error:
             if not isinstance(error, ChajaError):
                 log.exception("a commit failed")

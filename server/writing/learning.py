@@ -4,9 +4,10 @@ The process has a low priority. New example queries are encoded as bulk work, a 
 """
 
 import asyncio
+import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import NamedTuple
 
 import msgspec
@@ -15,7 +16,7 @@ from server.catalogue.changes import Stored, Upsert
 from server.catalogue.feedback import FeedbackLog, Promotion
 from server.catalogue.store import Store
 from server.errors import ChajaError, LearningRefused
-from server.feedback.learning import Lesson, Measured
+from server.feedback.learning import WORK, Lesson, Measured
 from server.feedback.process import Studied
 from server.logs.audit import AuditLog
 from server.metrics.feedback import FeedbackMetrics
@@ -26,6 +27,9 @@ log = logging.getLogger(__name__)
 
 PORTION_DOCUMENTS = 20
 """Documents that are changed at a time."""
+
+BUSY_SECONDS = 1.0
+"""Time after which a server looks again whether another one still learns."""
 
 FIRST_SECONDS = 3600.0
 """Longest time from the start until the server first learns on its own."""
@@ -107,7 +111,7 @@ class Learning:
                 self._audit.learnt(result="ok", changed=learnt.documents)
 
     async def _learn(self, *, dry_run: bool, undo: bool) -> Learnt:
-        async with self._running:
+        async with self._running, self._alone():
             del self._waiting[dry_run, undo]
             if undo:
                 lesson, measured = Lesson([], await asyncio.to_thread(self._log.promotions)), None
@@ -121,6 +125,15 @@ class Learning:
             learnt = await self._apply(lesson)
             await self._count_promotions()
             return learnt._replace(measured=measured)
+
+    @contextlib.asynccontextmanager
+    async def _alone(self) -> AsyncIterator[None]:
+        """Waits until no other server learns from the store, and keeps them from it."""
+        with contextlib.ExitStack() as stack:
+            while not await asyncio.to_thread(stack.enter_context, self._store.alone(WORK)):
+                stack.close()
+                await asyncio.sleep(BUSY_SECONDS)
+            yield
 
     async def _apply(self, lesson: Lesson) -> Learnt:
         """Changes the documents of a lesson; returns what was changed."""

@@ -8,9 +8,9 @@ import logging
 import time
 from collections.abc import Callable
 
-from server.catalogue.store import RETIRED_SECONDS, Store
+from server.catalogue.store import Store
 from server.engine import EngineSlot
-from server.errors import ChajaError, ChangesLost, LoadingCancelled, StoreUnavailable
+from server.errors import ChajaError, LoadingCancelled, StoreUnavailable
 from server.live.index import LiveIndex
 from server.live.loading import Loaded
 from server.live.snapshots import SnapshotFolder
@@ -21,6 +21,8 @@ from server.writing.demand import Demand
 from server.writing.encoding import DocumentEncoder
 from server.writing.feedback import FeedbackWriter
 from server.writing.files import Files
+from server.writing.following import Follower
+from server.writing.purging import Purger
 from server.writing.reader import Reader
 from server.writing.writer import Writer
 
@@ -41,18 +43,11 @@ have thousands of vectors."""
 FAILED_SECONDS = 30.0
 """Pause after an error in maintenance."""
 
-PURGED_VERSIONS = 200
-"""Replaced versions that are deleted at a time."""
-
-FORGOTTEN_VECTORS = 200
-"""Vectors of other models that are deleted at a time."""
-
 
 class LiveCatalogue:
     """The store, its live index, their reader and writers. Used on the event loop.
 
-    `death` is done when an error has ended the committer: no more changes can be made. `lost` is done when the store
-    has lost changes that were acknowledged: it is not used any more.
+    `death` is done when an error has ended the committer: no more changes can be made. `lost` is that of the follower.
     """
 
     def __init__(
@@ -83,7 +78,8 @@ class LiveCatalogue:
             catch_up=self._catch_up,
         )
         self.death = self._committer.death
-        self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._follower = Follower(store, self._committer)
+        self.lost = self._follower.lost
         self.reader = Reader(store, slot, self._committer.lock)
         self.writer = Writer(store, slot, self._committer, self._encoder)
         self.feedback = FeedbackWriter(store, metrics.feedback, keep_days=feedback_days)
@@ -95,27 +91,28 @@ class LiveCatalogue:
         self._saved_graph_vectors = loaded.index.state.dense.graph_count
         self._new_index = loaded.saved_sequence < 0
         self._measuring = asyncio.Lock()
-        self._away = False
-        self._keep_vectors_seconds = keep_vectors_seconds
-        # Until when the vectors of each replaced model are kept, as a value of `time.monotonic()`.
-        self._obsolete: dict[str, float] = {}
-        self._retire_vectors(loaded.index.revision, after_seconds=keep_vectors_seconds)
+        self._purger = Purger(store, keep_vectors_seconds=keep_vectors_seconds)
+        self._purger.use(loaded.index.revision)
         self._describe()
         self._count_vectors()
         if snapshots is not None:
             metrics.index.snapshot_timestamp_seconds.set(snapshots.saved_seconds())
         self._maintaining = asyncio.create_task(self._maintain())
 
-    def keep(self, revision: str) -> None:
-        """Keeps the vectors of a model, because it is being loaded."""
-        self._obsolete.pop(revision, None)
+    @property
+    def lag_seconds(self) -> float:
+        """Time since searches have lacked changes of the store; see `Committer.lag_seconds`."""
+        return self._committer.lag_seconds
+
+    async def use(self, revision: str) -> None:
+        """Keeps the vectors of a model that is being loaded, beside those of the served one."""
+        await _in_thread(self._purger.use, self._loaded.index.revision, revision)
 
     async def replace(self, loaded: Loaded, swap: Callable[[], None]) -> None:
         """Replaces the index. `swap` makes searches use the new one; meanwhile, no change is made."""
         await asyncio.to_thread(self._replace, loaded, swap, asyncio.get_running_loop())
         self._new_index = True
-        # Calls on the old engine may still fetch its documents.
-        self._retire_vectors(loaded.index.revision, after_seconds=max(RETIRED_SECONDS, self._keep_vectors_seconds))
+        await _in_thread(self._purger.use, loaded.index.revision)
         self._describe()
 
     async def import_files(self, files: Files, progress: Progress) -> None:
@@ -129,6 +126,7 @@ class LiveCatalogue:
         try:
             self._maintaining.cancel()
             await asyncio.wait([self._maintaining])
+            await asyncio.to_thread(self._follower.close)
             await self.feedback.close()
             self._committer.refresh_soon()  # A graph may just have been built.
             await asyncio.to_thread(self._committer.close)
@@ -162,12 +160,6 @@ class LiveCatalogue:
     def _catch_up(self, index: LiveIndex) -> None:
         self._loaded.builder.follow(index)
 
-    def _retire_vectors(self, served: str, *, after_seconds: float) -> None:
-        """Sets when to delete the vectors of the models that are not served and not yet retired."""
-        until = time.monotonic() + after_seconds
-        replaced = self._store.revisions() - {served}
-        self._obsolete = {revision: self._obsolete.get(revision, until) for revision in replaced}
-
     def _committed(self) -> None:
         self.reader.changed()
         self._describe()
@@ -193,6 +185,8 @@ class LiveCatalogue:
                 await self._maintain_once()
             except LoadingCancelled:  # The server is shutting down.
                 return
+            except StoreUnavailable:  # The follower logs it.
+                continue
             except ChajaError as error:
                 log.error("maintaining the index failed: %s", error)
                 await asyncio.sleep(FAILED_SECONDS)
@@ -202,7 +196,7 @@ class LiveCatalogue:
 
     async def _maintain_once(self) -> None:
         """Runs one round of maintenance. Keeps no reference to the index, so that a replaced one is freed."""
-        if not await self._follow():
+        if self._follower.is_away:
             return
         index = self._committer.index
         if index.dense.graph_generation != self._graph_generation:
@@ -228,28 +222,6 @@ class LiveCatalogue:
         await _in_thread(self._purge)
         await _in_thread(self.feedback.purge)
         await _in_thread(self._follow_demand)
-
-    async def _follow(self) -> bool:
-        """Applies changes that others have made, or a commit whose end was not known; returns whether the store works.
-
-        If the store has lost changes that were acknowledged, `lost` is done.
-        """
-        try:
-            await _in_thread(self._store.refresh)
-        except StoreUnavailable as error:
-            if isinstance(error, ChangesLost) and not self.lost.done():
-                log.critical("%s", error)
-                self.lost.set_result(None)
-            elif not self._away:
-                log.error("the store is away: %s", error)
-            self._away = True
-            return False
-        if self._away:
-            log.info("the store is back")
-        self._away = False
-        if self._committer.index.state.sequence < self._store.sequence:
-            await _in_thread(self._committer.catch_up)
-        return True
 
     async def _measure(self) -> None:
         """Measures the baseline of scores again if the index has changed much, and publishes it."""
@@ -306,15 +278,9 @@ class LiveCatalogue:
             self._metrics.index.snapshot_timestamp_seconds.set(self._snapshots.saved_seconds())
 
     def _purge(self) -> None:
-        """Deletes replaced versions and vectors of other models, a few at a time, because writers have to wait."""
-        while self._store.purge(limit=PURGED_VERSIONS) == PURGED_VERSIONS:
+        while self._purger.purge():
             self._loaded.builder.check()
             time.sleep(0)
-        for revision, until in list(self._obsolete.items()):
-            if until <= time.monotonic():
-                with self._store.write() as transaction:
-                    if not transaction.forget_vectors(revision, limit=FORGOTTEN_VECTORS):
-                        self._obsolete.pop(revision, None)
 
 
 async def _in_thread(work: Callable[..., object], *arguments: object) -> None:

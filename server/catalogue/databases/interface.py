@@ -37,11 +37,26 @@ class Database(Protocol):
         If the context or the commit raises an error, none is kept.
         """
 
+    def maintenance(self) -> AbstractContextManager[Transaction]:
+        """Begins a transaction that makes no change with a sequence, and does not wait for those that do."""
+
     def refresh(self) -> None:
         """Looks for changes of other servers, so that `sequence` counts them.
 
         Raises StoreUnavailable, or ChangesLost if the database lacks changes that this process has seen.
         """
+
+    def wait_for_change(self, seconds: float) -> int:
+        """Waits until another server has announced a change, for `seconds` at most.
+
+        Returns the sequence of the newest announced change, 0 if there was none. A change may go unannounced.
+        """
+
+    def alone(self, work: str) -> AbstractContextManager[bool]:
+        """Yields whether no other process does this work on the database now, and keeps others from it meanwhile."""
+
+    def now_seconds(self) -> float:
+        """Returns the Unix time. All servers of a database use the same clock."""
 
     def size_bytes(self) -> int:
         """Returns the size of the database."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+import time
 import uuid
 from collections import deque
 from collections.abc import Iterator
@@ -55,7 +56,7 @@ class SqliteDatabase:
                 self.id = self._identity()
                 self.sequence = last_sequence(self._writer)
                 if acknowledged.database not in (None, identity):  # It is a copy.
-                    self._gap = gap_after(self.sequence, self._writer)
+                    self._gap = gap_after(self.sequence, self._writer, now_seconds=time.time())
             if self.sequence < acknowledged.sequence:
                 reason = f"it ends with change {self.sequence}, but change {acknowledged.sequence} was acknowledged"
                 raise damaged(directory, reason)
@@ -75,6 +76,20 @@ class SqliteDatabase:
 
     def refresh(self) -> None:
         """Does nothing: there are no other servers."""
+
+    def wait_for_change(self, seconds: float) -> int:
+        """Waits: there are no other servers."""
+        time.sleep(seconds)
+        return 0
+
+    @contextlib.contextmanager
+    def alone(self, work: str) -> Iterator[bool]:
+        """Yields True: the lock of the directory keeps other processes from it."""
+        yield True
+
+    def now_seconds(self) -> float:
+        """Returns the Unix time."""
+        return time.time()
 
     def size_bytes(self) -> int:
         """Returns the size of the file."""
@@ -116,7 +131,7 @@ class SqliteDatabase:
         with self._writing, translated(self._directory):
             self._writer.execute("BEGIN IMMEDIATE")
             try:
-                transaction = Transaction(self._writer, self.sequence, gap=self._gap)
+                transaction = Transaction(self._writer, self.sequence, now_seconds=time.time(), gap=self._gap)
                 yield transaction
                 self._writer.execute("COMMIT")
             except BaseException:
@@ -128,6 +143,9 @@ class SqliteDatabase:
             if self._gap is not None and self.sequence > self._gap.last:
                 self._gap = None
             self._acknowledge()
+
+    maintenance = write
+    """SQLite has one writer at a time."""
 
     def _connect(self) -> SqliteConnection:
         connection = connect(self._directory, durable=self._durable)

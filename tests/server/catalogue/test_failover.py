@@ -15,7 +15,7 @@ from tests.server.catalogue.stores import execute, put
 
 @pytest.fixture
 def store(url: DatabaseUrl) -> Iterator[Store]:
-    with contextlib.closing(Store(url, exclusive=True)) as store:
+    with contextlib.closing(Store(url)) as store:
         yield store
 
 
@@ -24,7 +24,7 @@ def test_a_failover_that_lost_changes_is_detected_and_never_served() -> None:
         primary = Cluster()
         stack.callback(primary.close)
         url = primary.new_database()
-        store = Store(url, exclusive=True)
+        store = Store(url)
         stack.callback(store.close)
         assert put(store, "a", "b") == [1, 2]
         primary.stop()
@@ -54,7 +54,7 @@ def test_a_failover_that_lost_nothing_goes_on() -> None:
     with contextlib.ExitStack() as stack:
         primary = Cluster()
         stack.callback(primary.close)
-        store = Store(primary.new_database(), exclusive=True)
+        store = Store(primary.new_database())
         stack.callback(store.close)
         assert put(store, "a", "b") == [1, 2]
         primary.stop()

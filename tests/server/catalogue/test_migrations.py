@@ -32,8 +32,8 @@ OTHERWISE = [
 ]
 """Documents of which other texts are encoded since texts are composed and titles chosen by BCP 47."""
 
-GAPS, COMPOSED = 2, 3
-"""Versions: the first with gaps, and the first that encodes composed texts."""
+GAPS, COMPOSED, USED = 2, 3, 6
+"""Versions: the first with gaps, that encodes composed texts, and that stores when a model was used."""
 
 ADDED = {
     "gaps": GAPS,
@@ -51,6 +51,8 @@ def back_to(directory: Path, version: int) -> None:
         for table, since in ADDED.items():
             if version < since:
                 connection.execute(f"DROP TABLE {table}")
+        if version < USED:
+            connection.execute("ALTER TABLE revisions DROP COLUMN used_seconds")
         connection.execute(f"PRAGMA user_version = {version}")
     acknowledged = read_acknowledged(directory).sequence.to_bytes(8, "little")
     (directory / ACKNOWLEDGED).write_bytes(acknowledged + zlib.crc32(acknowledged).to_bytes(4, "little"))
@@ -92,6 +94,15 @@ def test_rules_of_a_database_without_feedback_are_kept(tmp_path: Path) -> None:
         assert [rule.id for rule in again.rules(RuleKind.SYNONYM)] == ["a"]
         assert list(FeedbackLog(again).evidence()) == []
         assert FeedbackLog(again).promotions() == []
+
+
+def test_the_models_of_an_older_database_count_as_used_now(tmp_path: Path) -> None:
+    with contextlib.closing(Store(tmp_path)) as store:
+        put(store, "a")
+    back_to(tmp_path, FEEDBACK_VERSION)
+    with contextlib.closing(Store(tmp_path)) as again:
+        assert again.unused_revisions(60) == []
+        assert again.unused_revisions(-60) == [REVISION]
 
 
 @pytest.mark.parametrize("version", range(1, RULES_VERSION))

@@ -26,7 +26,7 @@ from tests.server.catalogue.stores import REVISION, document, execute, put, vect
 
 @pytest.fixture
 def store(url: DatabaseUrl) -> Iterator[Store]:
-    with contextlib.closing(Store(url, exclusive=True)) as store:
+    with contextlib.closing(Store(url)) as store:
         yield store
 
 
@@ -39,7 +39,7 @@ def own_cluster() -> Iterator[Cluster]:
 
 
 def test_reads_and_writes_fail_while_the_database_is_away_and_work_again_after_it(own_cluster: Cluster) -> None:
-    with contextlib.closing(Store(own_cluster.new_database(), exclusive=True)) as store:
+    with contextlib.closing(Store(own_cluster.new_database())) as store:
         put(store, "a")
         for mode in ("fast", "immediate"):
             sequence = store.sequence
@@ -207,28 +207,44 @@ def test_a_failed_migration_changes_nothing(
     assert migrate(url) == (0, VERSION)
 
 
-def test_one_server_at_a_time_uses_a_database(url: DatabaseUrl, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "OWNED_SECONDS", 0.2)
-    with contextlib.closing(Store(url, exclusive=True)) as first:
-        with pytest.raises(StoreUnavailable, match=r"another server uses .*: stop it"):
-            Store(url, exclusive=True)
-        with contextlib.closing(Store(url, serving=False)) as reader:
-            put(first, "a")
-            assert reader.get("a") is not None
-    Store(url, exclusive=True).close()
+def test_the_changes_of_several_servers_have_one_order(url: DatabaseUrl, store: Store) -> None:
+    with contextlib.closing(Store(url)) as other:
+        assert [put(store, "a"), put(other, "b", "c"), put(store, "a")] == [[1], [2, 3], [4]]
+        assert other.sequence == 3
+        other.refresh()
+        assert other.sequence == 4
+        changes = list(other.log(1, "none"))
+        assert [each.sequence for each in changes] == [2, 3, 4]
 
 
-def test_a_server_that_has_lost_its_connection_does_not_write_beside_its_successor(
-    cluster: Cluster, url: DatabaseUrl, store: Store
-) -> None:
+def test_a_server_is_told_of_the_changes_of_another_one(cluster: Cluster, url: DatabaseUrl, store: Store) -> None:
+    assert store.wait_for_change(0.01) == 0
+    with contextlib.closing(Store(url)) as other:
+        assert put(other, "a", "b") == [1, 2]
+        assert store.wait_for_change(10) == 2
+        assert store.wait_for_change(0.01) == 0
+        end_connections(cluster, url)
+        with pytest.raises(StoreUnavailable):
+            store.wait_for_change(10)
+        assert store.wait_for_change(0.01) == 0, "it is connected again"
+        assert put(other, "c") == [3]
+        assert store.wait_for_change(10) == 3
+
+
+def test_maintenance_does_not_wait_for_a_writer(url: DatabaseUrl, store: Store) -> None:
     put(store, "a")
-    end_connections(cluster, url)
-    with contextlib.closing(Store(url, exclusive=True)) as successor:
-        for use in (lambda: put(store, "b"), store.refresh):
-            with pytest.raises(StoreUnavailable, match="another server uses"):
-                use()
-        assert put(successor, "c") == [2]
-    assert put(store, "d") == [3]
+    with contextlib.closing(Store(url)) as other, store.write(), other.maintenance() as transaction:
+        transaction.use_vectors("revision")
+    assert store.unused_revisions(60) == []
+    assert "revision" in store.unused_revisions(-60)
+
+
+def test_one_process_at_a_time_does_a_work(url: DatabaseUrl, store: Store) -> None:
+    with contextlib.closing(Store(url)) as other:
+        with store.alone("learn") as first, other.alone("learn") as second, other.alone("encode") as third:
+            assert (first, second, third) == (True, False, True)
+        with other.alone("learn") as later:
+            assert later
 
 
 def test_a_writer_that_hangs_blocks_the_others_for_a_bounded_time(
@@ -389,5 +405,5 @@ def test_a_user_without_rights_is_told_so(cluster: Cluster, url: DatabaseUrl) ->
         put(store, "a")
     cluster.execute(f"GRANT USAGE ON SCHEMA chaja TO {role}", url=url)
     cluster.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA chaja TO {role}", url=url)
-    with contextlib.closing(Store(other, exclusive=True)) as store:
+    with contextlib.closing(Store(other)) as store:
         assert put(store, "b") == [2], "no more rights are needed"

@@ -96,7 +96,7 @@ def test_two_copies_of_a_store_give_out_different_sequences(older: Path) -> None
 def test_a_second_restore_is_above_the_first_even_if_the_clock_stands(
     older: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.catalogue.sequences.time.time", lambda: 0.0)
+    monkeypatch.setattr("server.catalogue.databases.sqlite.time.time", lambda: 0.0)
     highest = 3
     for _ in range(3):
         restore(older, older.parent / "backup.sqlite")

@@ -1,6 +1,8 @@
 """Tests that the index follows changes of the store that this server has not made, or does not know to be made."""
 
+import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -10,8 +12,11 @@ import pytest
 from server.catalogue.databases.postgresql import database, head
 from server.catalogue.location import DatabaseUrl
 from server.catalogue.store import Store
-from server.errors import StoreUnavailable
-from server.writing import live_catalogue
+from server.errors import LearningFailed, StoreUnavailable
+from server.feedback.process import Studied
+from server.live import building
+from server.logs.audit import AuditLog
+from server.writing import following, learning, live_catalogue, purging
 from tests.postgresql import Cluster
 from tests.server.making import until
 from tests.server.writing.making import Core, running, titled, upserts
@@ -48,18 +53,103 @@ async def test_a_change_of_another_process_is_found(core: Core, other: Store) ->
     assert sorted(await core.found("환율")) == ["b", "c"]
 
 
-async def test_a_write_on_an_older_state_is_refused_and_then_made(
+async def test_a_write_on_an_older_state_applies_what_is_missing(
     tmp_path: Path, titled_bundle: Path, url: DatabaseUrl, other: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live_catalogue, "MAINTENANCE_SECONDS", 600.0)
     async with running(tmp_path / "index", titled_bundle, location=url) as core:
         await core.writer.upsert(upserts(titled("a", "환율")))
+        core.catalogue._follower.close()
         with other.write() as transaction:
             transaction.delete("a")
-        with pytest.raises(StoreUnavailable, match="has changed meanwhile"):
-            await core.writer.upsert(upserts(titled("b", "환율")))
         assert [each.id for each in await core.writer.upsert(upserts(titled("b", "환율")))] == ["b"]
         assert await core.found("환율") == ["b"]
+
+
+async def test_two_servers_that_write_at_the_same_time_see_all_changes(
+    tmp_path: Path, titled_bundle: Path, url: DatabaseUrl
+) -> None:
+    async with (
+        running(tmp_path / "one", titled_bundle, location=url) as one,
+        running(tmp_path / "two", titled_bundle, location=url) as two,
+    ):
+
+        async def write(core: Core, name: str) -> None:
+            for number in range(30):
+                (outcome,) = await core.writer.upsert(upserts(titled(f"{name}{number % 20}", f"환율 {number}")))
+                assert outcome.changed
+                assert core.slot.engine.index.state.sequence >= outcome.version
+
+        await asyncio.gather(write(one, "a"), write(two, "b"), write(one, "c"))
+        await until(lambda: {each.slot.engine.index.state.sequence for each in (one, two)} == {90})
+        wanted = sorted(f"{name}{number}" for name in "abc" for number in range(20))
+        for core in (one, two):
+            assert sorted(await core.found("환율")) == wanted
+            assert core.catalogue.lag_seconds == 0
+        assert await one.found("환율 29") == await two.found("환율 29")
+
+
+async def test_changes_that_were_not_announced_are_found_by_a_look(
+    core: Core, other: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await core.writer.upsert(upserts(titled("a", "환율")))
+
+    def hear_nothing(*_: object) -> int:
+        time.sleep(0.01)
+        return 0
+
+    monkeypatch.setattr(Store, "wait_for_change", hear_nothing)
+    monkeypatch.setattr(following, "POLL_SECONDS", 0.1)
+    with other.write() as transaction:
+        transaction.delete("a")
+    await until(lambda: core.slot.engine.index.state.sequence == 2)
+
+
+async def test_the_vectors_of_another_servers_bundle_are_made_and_kept(
+    tmp_path: Path, titled_bundle: Path, other_bundle: Path, url: DatabaseUrl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_catalogue, "MAINTENANCE_SECONDS", 0.02)
+    monkeypatch.setattr(purging, "RETIRED_SECONDS", 0.5)
+    async with running(tmp_path / "old", titled_bundle, location=url, keep_vectors_seconds=0) as old:
+        await old.writer.upsert(upserts(titled("a", "환율")))
+        async with running(tmp_path / "new", other_bundle, location=url, keep_vectors_seconds=0) as new:
+            await new.writer.upsert(upserts(titled("b", "환율")))
+            await until(lambda: old.slot.engine.index.state.sequence == 2)
+            assert sorted(await old.found("환율")) == sorted(await new.found("환율")) == ["a", "b"]
+            await asyncio.sleep(1.5)
+            assert sorted(await old.found("환율")) == sorted(await new.found("환율")) == ["a", "b"], "both are in use"
+        revision = new.bundle.manifest.revision
+        await until(lambda: old.store.versioned(["a"], revision)["a"].vectors is None)
+        assert sorted(await old.found("환율")) == ["a", "b"]
+
+
+async def test_one_server_at_a_time_learns(core: Core, other: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(learning, "BUSY_SECONDS", 0.05)
+
+    async def study() -> Studied:
+        raise LearningFailed("it is not asked")
+
+    learns = learning.Learning(core.store, core.writer, core.metrics.feedback, AuditLog(on=False), study=study)
+    with other.alone("learn"):
+        learnt = asyncio.create_task(learns.learn(undo=True))
+        await asyncio.sleep(0.3)
+        assert not learnt.done()
+    assert (await learnt).documents == 0
+    await learns.close()
+
+
+async def test_many_changes_are_followed_in_portions(core: Core, other: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(building, "PORTION_DOCUMENTS", 2)
+    await core.writer.upsert(upserts(*(titled(f"{number}", "환율") for number in range(9))))
+    vectors = other.versioned(["1"], core.bundle.manifest.revision)["1"].vectors
+    assert vectors is not None
+    with other.write() as transaction:
+        for number in (1, 3, 5, 7):
+            transaction.delete(f"{number}")
+            transaction.put(titled(f"{number + 10}", "환율"), vectors, revision=core.bundle.manifest.revision)
+        transaction.put(titled("2", "금리"), vectors, revision=core.bundle.manifest.revision)
+    await until(lambda: core.slot.engine.index.state.sequence == other.sequence)
+    assert sorted(await core.found("환율")) == sorted([*"02468", *(f"{number + 10}" for number in (1, 3, 5, 7))])
+    assert core.slot.engine.index.state.slots.live_count == 9
 
 
 async def test_a_commit_whose_end_was_unknown_is_found(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from server.catalogue.document import Document
 from server.catalogue.store import Store
 from server.errors import NotReady, StoreFull
 from server.live.index import LiveIndex
-from server.writing import live_catalogue
+from server.writing import live_catalogue, purging
 from tests.server.making import WatchedBundle, until
 from tests.server.writing.making import Core, running, summary, titled, upserts
 
@@ -152,7 +152,7 @@ async def test_vectors_of_the_replaced_model_are_deleted_after_its_last_calls(
     tmp_path: Path, tiny_bundle: Path, other_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(live_catalogue, "MAINTENANCE_SECONDS", 0.01)
-    monkeypatch.setattr(live_catalogue, "RETIRED_SECONDS", 2.0)
+    monkeypatch.setattr(purging, "RETIRED_SECONDS", 2.0)
     async with running(tmp_path, tiny_bundle, keep_vectors_seconds=0) as core:
         await core.writer.upsert(upserts(titled("a"), titled("b")))
         old, new = core.bundle.manifest.revision, WatchedBundle(other_bundle)
@@ -168,7 +168,7 @@ async def test_going_back_to_a_replaced_model_encodes_only_what_has_changed(
     tmp_path: Path, tiny_bundle: Path, other_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(live_catalogue, "MAINTENANCE_SECONDS", 0.01)
-    monkeypatch.setattr(live_catalogue, "RETIRED_SECONDS", 0.0)
+    monkeypatch.setattr(purging, "RETIRED_SECONDS", 0.0)
     async with running(tmp_path, tiny_bundle) as core:
         await core.writer.upsert(upserts(titled("same"), titled("changed", "early")))
         for bundle, title in ((other_bundle, "middle"), (tiny_bundle, "late")):
@@ -190,6 +190,7 @@ async def test_vectors_of_a_replaced_model_are_kept_after_a_restart(
     async with running(tmp_path, other_bundle) as core:
         await asyncio.sleep(0.1)
         assert core.store.versioned(["a"], old)["a"].vectors is not None
+    monkeypatch.setattr(purging, "RETIRED_SECONDS", 0.0)
     async with running(tmp_path, other_bundle, keep_vectors_seconds=0) as core:
         await until(lambda: core.store.versioned(["a"], old)["a"].vectors is None)
 

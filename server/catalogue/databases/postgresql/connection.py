@@ -80,6 +80,10 @@ class PostgresqlConnection:
             cursor.itersize = STREAMED_ROWS
             yield cursor.execute(_converted(sql), parameters)
 
+    def announced(self, seconds: float) -> list[str]:
+        """Returns the payloads of the channels that the connection listens to; waits for one for `seconds` at most."""
+        return [each.payload for each in self._raw.notifies(timeout=seconds, stop_after=1)]
+
     def script(self, statements: str) -> psycopg.Cursor[Any]:
         """Runs statements without parameters in one round trip; returns the rows of the last one."""
         cursor = self._raw.execute(statements.encode())

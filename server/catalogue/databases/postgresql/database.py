@@ -7,7 +7,7 @@ raise StoreUnavailable, and work again once it is back.
 
 import contextlib
 import threading
-import time
+import zlib
 from collections.abc import Iterator
 
 import psycopg
@@ -17,13 +17,16 @@ from server.catalogue.databases.connection import query_value
 from server.catalogue.databases.postgresql.connection import SCHEMA, PostgresqlConnection
 from server.catalogue.databases.postgresql.failures import translated
 from server.catalogue.databases.postgresql.head import (
+    NOW,
     Head,
+    commit,
     commit_at,
     has_lost,
     lock_head,
     read_head,
     record_origin,
 )
+from server.catalogue.databases.postgresql.listener import Listener
 from server.catalogue.databases.postgresql.migrating import check_version
 from server.catalogue.databases.postgresql.pool import Pool
 from server.catalogue.location import DatabaseUrl
@@ -36,11 +39,8 @@ LOCK_SECONDS = 60
 IDLE_SECONDS = 30
 """Time without a statement after which PostgreSQL ends a transaction: a server that hangs must not block the others."""
 
-OWNED_SECONDS = 5.0
-"""Time that a start waits for the lock of a server that has just ended."""
-
-OWNER_LOCK = 0x43484A42
-"""Key of the advisory lock of the one server that writes."""
+WORK_LOCK = 0x43484A42
+"""First key of the advisory locks of `alone`."""
 
 
 class PostgresqlDatabase:
@@ -52,27 +52,25 @@ class PostgresqlDatabase:
 
     is_shared = True
 
-    def __init__(self, url: DatabaseUrl, *, durable: bool = True, exclusive: bool = False) -> None:
-        """Connects. If `exclusive`, no other process with this option may use the database. Raises StoreError."""
+    def __init__(self, url: DatabaseUrl, *, durable: bool = True) -> None:
+        """Connects. Raises StoreError."""
         self.name = str(url)
         self._url = url
         self._durable = durable
-        self._exclusive = exclusive
         self._lost = ""
         self.id = ""
         self.sequence = 0
-        self._pool = Pool(self._connect)
+        self._pool, self._listener = Pool(self._connect), Listener(self._connect)
         self._writing, self._seeing = threading.Lock(), threading.Lock()
         self._writer: PostgresqlConnection | None = None
         with translated(self.name), self._pool.connection() as connection:
             head = read_head(connection)
         self.id, self.sequence = head.id, head.sequence
-        if exclusive:
-            self._own()
 
     def close(self) -> None:
         """Closes the connections. Do not read or write afterwards."""
         self._pool.close()
+        self._listener.close()
         if self._writer is not None:
             self._writer.close()
 
@@ -121,7 +119,7 @@ class PostgresqlDatabase:
                 seen = self.sequence
                 head = lock_head(connection)
                 self._compare(connection, head, seen)
-                transaction = Transaction(connection, head.sequence, gap=head.gap)
+                transaction = Transaction(connection, head.sequence, now_seconds=head.now_seconds, gap=head.gap)
                 yield transaction
                 commit_at(connection, transaction.sequence, head)
             except BaseException:
@@ -129,14 +127,43 @@ class PostgresqlDatabase:
                 raise
             self._see(transaction.sequence)
 
+    @contextlib.contextmanager
+    def maintenance(self) -> Iterator[Transaction]:
+        """Begins a transaction without changes of the log. It does not lock the end of the log."""
+        with self.reading() as connection:
+            connection.script("BEGIN")
+            transaction = Transaction(connection, self.sequence, now_seconds=_now_seconds(connection))
+            yield transaction
+            assert not transaction.added + transaction.retired, "a change needs a sequence: use `write`"
+            commit(connection)
+
     def refresh(self) -> None:
         """Looks for changes of others. Raises StoreUnavailable, or ChangesLost."""
         with self.reading() as connection:
             seen = self.sequence
             self._compare(connection, read_head(connection), seen)
-        if self._exclusive:
-            with self._writing, translated(self.name):
-                self._usable_writer()  # If the connection was lost, another server may have the lock.
+
+    def wait_for_change(self, seconds: float) -> int:
+        """Waits for an announcement of a change, also of this process; see `Database.wait_for_change`."""
+        with translated(self.name):
+            self._check_lost()
+            return self._listener.wait(seconds)
+
+    @contextlib.contextmanager
+    def alone(self, work: str) -> Iterator[bool]:
+        """Tries to take an advisory lock; see `Database.alone`. PostgreSQL frees it if this process dies."""
+        with translated(self.name):
+            connection = self._connect()
+            try:
+                keys = WORK_LOCK, zlib.crc32(work.encode()) - 2**31
+                yield bool(query_value(connection, "SELECT pg_try_advisory_lock(?::int, ?::int)", keys))
+            finally:
+                connection.close()
+
+    def now_seconds(self) -> float:
+        """Returns the Unix time of PostgreSQL."""
+        with self.reading() as connection:
+            return _now_seconds(connection)
 
     def _connect(self) -> PostgresqlConnection:
         connection, seen = PostgresqlConnection(self._url), self.sequence
@@ -186,29 +213,8 @@ class PostgresqlDatabase:
             if self._writer is not None:
                 self._writer.close()
                 self._writer = None
-            connection = self._connect()
-            if self._exclusive and not query_value(connection, "SELECT pg_try_advisory_lock(?)", (OWNER_LOCK,)):
-                connection.close()
-                raise StoreUnavailable(f"another server uses {self.name}: stop it, or set --data to another database")
-            self._writer = connection
+            self._writer = self._connect()
         return self._writer
-
-    def _own(self) -> None:
-        """Takes the lock of the one server that writes."""
-        until = time.monotonic() + OWNED_SECONDS
-        try:
-            while True:
-                try:
-                    with translated(self.name):
-                        self._usable_writer()
-                    return
-                except StoreUnavailable:
-                    if time.monotonic() >= until:
-                        raise
-                    time.sleep(OWNED_SECONDS / 50)
-        except BaseException:
-            self.close()
-            raise
 
     @staticmethod
     def _roll_back(connection: PostgresqlConnection) -> None:
@@ -218,3 +224,7 @@ class PostgresqlDatabase:
                 connection.script("ROLLBACK")
         except psycopg.Error:
             connection.close()
+
+
+def _now_seconds(connection: PostgresqlConnection) -> float:
+    return float(query_value(connection, f"SELECT {NOW}"))

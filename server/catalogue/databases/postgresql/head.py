@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from server.catalogue.databases.connection import Cursor
 from server.catalogue.databases.postgresql.connection import PostgresqlConnection
+from server.catalogue.databases.postgresql.listener import CHANNEL
 from server.catalogue.sequences import Gap, gap_after, is_in_gap
 
 _ORIGIN = (
@@ -20,29 +21,47 @@ _ORIGIN = (
     "CASE WHEN pg_is_in_recovery() THEN '' ELSE left(pg_walfile_name(pg_current_wal_lsn()), 8) END"
 )
 
+NOW = "extract(epoch FROM clock_timestamp())::float8"
+"""The Unix time of PostgreSQL, since the clocks of servers may differ."""
+
+_HEAD = f"SELECT id, sequence, gap_last, {NOW} FROM log"  # noqa: S608
+
 
 class Head(NamedTuple):
-    """The end of a log: its last sequence, and the gap before its next one, if there is one."""
+    """The end of a log: its last sequence, and the gap before its next one, if there is one.
+
+    `now_seconds` is the Unix time when it was read.
+    """
 
     id: str
     sequence: int
     gap: Gap | None
+    now_seconds: float
 
 
 def read_head(connection: PostgresqlConnection) -> Head:
     """Returns the end of the log."""
-    return _head(connection.execute("SELECT id, sequence, gap_last FROM log"))
+    return _head(connection.execute(_HEAD))
 
 
 def lock_head(connection: PostgresqlConnection) -> Head:
     """Begins a transaction, waits for those of all others, and returns the end of the log."""
-    return _head(connection.script("BEGIN; SELECT id, sequence, gap_last FROM log FOR UPDATE"))
+    return _head(connection.script(f"BEGIN; {_HEAD} FOR UPDATE"))
 
 
 def commit_at(connection: PostgresqlConnection, sequence: int, head: Head) -> None:
-    """Moves the end of the log from `head` to a sequence, and commits."""
-    moved = f"UPDATE log SET sequence = {sequence:d}, gap_last = NULL; " if sequence != head.sequence else ""  # noqa: S608
-    ended = connection.script(f"{moved}COMMIT").statusmessage
+    """Moves the end of the log from `head` to a sequence, commits, and announces it."""
+    moved = (
+        f"UPDATE log SET sequence = {sequence:d}, gap_last = NULL; NOTIFY {CHANNEL}, '{sequence:d}'; "  # noqa: S608
+        if sequence != head.sequence
+        else ""
+    )
+    commit(connection, moved)
+
+
+def commit(connection: PostgresqlConnection, statements: str = "") -> None:
+    """Runs further statements without parameters, and commits."""
+    ended = connection.script(f"{statements}COMMIT").statusmessage
     assert ended == "COMMIT", "PostgreSQL answers ROLLBACK if a statement had failed"
 
 
@@ -55,7 +74,7 @@ def record_origin(connection: PostgresqlConnection) -> None:
     connection.execute(  # A new database has no origin: there is no other copy of it.
         "UPDATE log SET origin = ?, gap_last = CASE WHEN origin = '' THEN NULL ELSE greatest(gap_last, ?) END "
         "WHERE origin <> ?",
-        (origin, gap_after(head.sequence, connection).last, origin),
+        (origin, gap_after(head.sequence, connection, now_seconds=head.now_seconds).last, origin),
     )
     connection.script("COMMIT")
 
@@ -66,5 +85,5 @@ def has_lost(connection: PostgresqlConnection, head: Head, seen: int) -> bool:
 
 
 def _head(rows: Cursor) -> Head:
-    id, sequence, last = rows.fetchone() or ("", 0, None)
-    return Head(id, sequence, None if last is None else Gap(sequence + 1, last))
+    id, sequence, last, now_seconds = rows.fetchone() or ("", 0, None, 0.0)
+    return Head(id, sequence, None if last is None else Gap(sequence + 1, last), now_seconds)

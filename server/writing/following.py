@@ -1,0 +1,103 @@
+"""Follows the changes that other servers make in the same store.
+
+A thread waits for their announcements, and looks for changes at intervals as well. It also notices when the store is
+away, and when it has lost changes that were acknowledged.
+"""
+
+import asyncio
+import logging
+import threading
+import time
+
+from server.catalogue.store import Store
+from server.errors import ChajaError, ChangesLost, LoadingCancelled, StoreUnavailable
+from server.writing.committer import Committer
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 2.0
+"""Time between two looks for changes that were not announced."""
+
+WAIT_SECONDS = 0.2
+"""Time of one wait for an announcement. `close` takes as long."""
+
+AWAY_SECONDS = 0.5
+"""Pause after the store was away."""
+
+FAILED_SECONDS = 5.0
+"""Pause after another error."""
+
+
+class Follower:
+    """Keeps the index of a committer up to date with a store that others change.
+
+    Attributes:
+        lost: Done when the store has lost changes that were acknowledged: it is not used any more.
+        is_away: Whether the store was away at the last look.
+    """
+
+    def __init__(self, store: Store, committer: Committer) -> None:
+        """Starts the thread, unless no others can change the store. Call it on the event loop."""
+        self._store = store
+        self._committer = committer
+        self._loop = asyncio.get_running_loop()
+        self.lost: asyncio.Future[None] = self._loop.create_future()
+        self.is_away = False
+        self._looked = -POLL_SECONDS
+        self._asked, self._ended = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
+        if store.is_shared:
+            self._thread.start()
+
+    def look_soon(self) -> None:
+        """Asks the thread to look for changes. Any thread may call it."""
+        self._asked.set()
+
+    def close(self) -> None:
+        """Ends the thread. Blocks; the event loop must be running."""
+        self._ended.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._ended.is_set():
+            try:
+                self._follow()
+            except LoadingCancelled:  # The server is shutting down.
+                return
+            except StoreUnavailable as error:
+                self._miss(error)
+                self._ended.wait(AWAY_SECONDS)
+            except ChajaError as error:
+                log.error("following the changes of other servers failed: %s", error)
+                self._ended.wait(FAILED_SECONDS)
+            except Exception:
+                log.exception("following the changes of other servers failed")
+                self._ended.wait(FAILED_SECONDS)
+
+    def _follow(self) -> None:
+        announced = self._store.wait_for_change(WAIT_SECONDS)
+        is_due = self._asked.is_set() or time.monotonic() - self._looked >= POLL_SECONDS
+        if not is_due and announced <= self._committer.index.state.sequence:
+            return
+        self._asked.clear()
+        self._store.refresh()
+        self._looked = time.monotonic()
+        if self.is_away:
+            log.info("the store is back")
+            self.is_away = False
+        self._committer.catch_up()
+
+    def _miss(self, error: StoreUnavailable) -> None:
+        """Notes that the store is away, or has lost changes."""
+        self._asked.set()  # Announcements may be missed until it is back.
+        if isinstance(error, ChangesLost):
+            self._loop.call_soon_threadsafe(self._lose, error)
+        elif not self.is_away:
+            log.error("the store is away: %s", error)
+        self.is_away = True
+
+    def _lose(self, error: ChangesLost) -> None:
+        if not self.lost.done():
+            log.critical("%s", error)
+            self.lost.set_result(None)
