@@ -4,17 +4,18 @@ Such a filter is valid, but is usually a mistake: a misspelt name would otherwis
 of an attribute that no document has are warned of, too.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import get_args
+from typing import NamedTuple, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from server.attributes.column import ColumnView
 from server.attributes.columns import ColumnsView
 from server.attributes.filter import AllOf, AnyOf, Equals, Exists, Filter, In, Kind, Not, Range, kind_of
 from server.composition import composed
-from server.nearest import nearest_name
+from server.nearest import MOST_NAMES, nearest_name
 
 MOST_WARNINGS = 3
 """Maximum warnings of a filter, so that an answer stays small."""
@@ -28,54 +29,65 @@ NEWEST = 64
 NAMES = {Equals: "equals", In: "is_in", Range: "range", Exists: "exists"}
 
 
-def warnings_of(
-    filter: Filter | None, columns: ColumnsView, live: NDArray[np.bool_], *, facets: Sequence[str] = ()
-) -> list[str]:
+class Attributes(NamedTuple):
+    """Attributes of live documents.
+
+    Attributes:
+        kinds: The types of the values of some attributes, by composed name; none if no document has the attribute.
+        names: The first `MOST_NAMES` names of all attributes, ascending. Empty if documents have all those of `kinds`.
+    """
+
+    kinds: Mapping[str, Sequence[Kind]]
+    names: Sequence[str]
+
+    @classmethod
+    def of(cls, asked: Iterable[str], columns: ColumnsView, live: NDArray[np.bool_]) -> Self:
+        """Returns the types of the attributes asked for, by composed name."""
+
+        def kinds(attribute: str) -> list[Kind]:
+            return [kind for kind in get_args(Kind) if is_live(columns.columns.get((attribute, kind)))]
+
+        def is_live(column: ColumnView | None) -> bool:
+            return column is not None and bool(live[column.slots[-NEWEST:]].any() or live[column.slots].any())
+
+        known = {attribute: kinds(attribute) for attribute in asked}
+        if all(known.values()):
+            return cls(known, ())
+        names = sorted({name for name, _ in columns.columns})
+        return cls(known, list(islice((name for name in names if kinds(name)), MOST_NAMES)))
+
+
+def asked_attributes(filter: Filter | None, facets: Sequence[str]) -> list[str]:
+    """Returns the composed names of the attributes of a filter and of facets, each once."""
+    conditions = () if filter is None else _conditions(filter, "")
+    names = [condition.attribute for _, condition in conditions]
+    return list(dict.fromkeys((*names, *map(composed, facets))))
+
+
+def warnings_of(filter: Filter | None, facets: Sequence[str], attributes: Attributes) -> list[str]:
     """Returns a sentence for each condition and each facet that matches nothing, up to MOST_WARNINGS.
 
-    A sentence begins with the path of its condition from `filter`, or with that of the facet.
+    A sentence begins with the path of its condition from `filter`, or with that of the facet. `attributes` are those
+    that `asked_attributes` returns.
     """
-    return list(islice(_warnings(filter, facets, _Known(columns, live)), MOST_WARNINGS))
+    return list(islice(_warnings(filter, facets, attributes), MOST_WARNINGS))
 
 
-def unknown_attribute(attribute: str, columns: ColumnsView, live: NDArray[np.bool_]) -> str | None:
+def unknown_attribute(attribute: str, attributes: Attributes) -> str | None:
     """Returns the problem of a composed name of an attribute that no document has; None if one has it."""
-    return _unknown(attribute, _Known(columns, live))
+    if attributes.kinds[attribute]:
+        return None
+    nearest = nearest_name(attribute, attributes.names)
+    meant = "" if nearest is None else f"; perhaps {nearest[:SHOWN_CHARACTERS]!r} is meant"
+    return f"no document has the attribute {attribute[:SHOWN_CHARACTERS]!r}{meant}"
 
 
-class _Known:
-    """The attributes of live documents, and the types of their values."""
-
-    def __init__(self, columns: ColumnsView, live: NDArray[np.bool_]) -> None:
-        self._columns = columns.columns
-        self._live = live
-        self._kinds: dict[str, list[Kind]] = {}
-
-    def kinds(self, attribute: str) -> list[Kind]:
-        """Returns the types of an attribute's values; none if no live document has it."""
-        if attribute not in self._kinds:
-            self._kinds[attribute] = [kind for kind in get_args(Kind) if self._is_live(attribute, kind)]
-        return self._kinds[attribute]
-
-    def nearest(self, attribute: str) -> str | None:
-        """Returns the attribute that a misspelt name means; None if there is none."""
-        names = dict.fromkeys(name for name, _ in self._columns)
-        nearest = nearest_name(attribute, names)
-        return nearest if nearest is not None and self.kinds(nearest) else None
-
-    def _is_live(self, attribute: str, kind: Kind) -> bool:
-        column = self._columns.get((attribute, kind))
-        if column is None:
-            return False
-        return bool(self._live[column.slots[-NEWEST:]].any() or self._live[column.slots].any())
-
-
-def _warnings(filter: Filter | None, facets: Sequence[str], known: _Known) -> Iterator[str]:
+def _warnings(filter: Filter | None, facets: Sequence[str], attributes: Attributes) -> Iterator[str]:
     for path, condition in () if filter is None else _conditions(filter, "filter"):
-        if (problem := _problem(condition, known)) is not None:
+        if (problem := _problem(condition, attributes)) is not None:
             yield f"{path}: {problem}"
     for position, attribute in enumerate(facets):
-        if (problem := _unknown(composed(attribute), known)) is not None:
+        if (problem := unknown_attribute(composed(attribute), attributes)) is not None:
             yield f"facets[{position}]: {problem}"
 
 
@@ -97,10 +109,10 @@ def _conditions(filter: Filter, path: str) -> Iterator[tuple[str, Equals | In | 
         yield from _conditions(each, f"{path}.{name}.filters[{position}]")
 
 
-def _problem(condition: Equals | In | Range | Exists, known: _Known) -> str | None:
-    if (unknown := _unknown(condition.attribute, known)) is not None:
+def _problem(condition: Equals | In | Range | Exists, attributes: Attributes) -> str | None:
+    if (unknown := unknown_attribute(condition.attribute, attributes)) is not None:
         return unknown
-    kinds = known.kinds(condition.attribute)
+    kinds = attributes.kinds[condition.attribute]
     match condition:
         case Equals(_, value):
             wanted: list[Kind] = [kind_of(value)]
@@ -114,12 +126,3 @@ def _problem(condition: Equals | In | Range | Exists, known: _Known) -> str | No
         return None
     shown = repr(condition.attribute[:SHOWN_CHARACTERS])
     return f"no document has a {wanted[0]} as {shown}; the type of its values is {' or '.join(kinds)}"
-
-
-def _unknown(attribute: str, known: _Known) -> str | None:
-    """Returns the problem of an attribute that no document has; None if one has it."""
-    if known.kinds(attribute):
-        return None
-    nearest = known.nearest(attribute)
-    meant = "" if nearest is None else f"; perhaps {nearest[:SHOWN_CHARACTERS]!r} is meant"
-    return f"no document has the attribute {attribute[:SHOWN_CHARACTERS]!r}{meant}"

@@ -8,6 +8,9 @@ import threading
 from collections.abc import Sequence
 from typing import Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from server.lexical.segment import STORED, Segment, merged, segment_of
 from server.lexical.view import LexicalView
 from server.snapshot import Arrays
@@ -48,10 +51,10 @@ class LexicalIndex:
                 self._merging = threading.Thread(target=self._merge, name="lexical-merge", daemon=True)
                 self._merging.start()
 
-    def view(self) -> LexicalView:
-        """Returns a view of all documents appended so far."""
+    def view(self, live: NDArray[np.bool_] | None = None) -> LexicalView:
+        """Returns a view of all documents appended so far; `live` says which slots its statistics count, None all."""
         with self._lock:
-            return LexicalView(self._segments)
+            return LexicalView(self._segments, live)
 
     @classmethod
     def restored(cls, arrays: Arrays) -> Self:

@@ -63,13 +63,6 @@ class Segment(NamedTuple):
         """Number of postings: pairs of a term and a document that has it."""
         return len(self.slots)
 
-    def has(self, terms: NDArray[np.uint64]) -> NDArray[np.bool_]:
-        """Returns for each term whether a document has it."""
-        if not len(self.terms):
-            return np.zeros(len(terms), np.bool_)
-        has: NDArray[np.bool_] = self.terms.take(self.terms.searchsorted(terms), mode="clip") == terms
-        return has
-
     def places(self, terms: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Returns the position of each term in `self.terms`, and the number of documents with it, 0 if unknown."""
         if not len(self.terms):

@@ -3,9 +3,13 @@
 A search scores term by term, from the rarest to the most common. When few documents can still be among the best,
 because the remaining terms can add too little or because a filter allows few, the search reads only the postings of
 these documents from the remaining lists. Scores are exact either way.
+
+The statistics are those of live documents only, so that the score of a document does not depend on which changes made
+the index. The postings of dead documents are counted in those of the query's terms.
 """
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -41,6 +45,10 @@ SMALLEST = float(np.finfo(np.float32).tiny)
 FIRST_HANGUL = 0x1100
 """The code point of the first letter of Hangul. Scripts without spaces between words have higher ones, too."""
 
+GATHERED_SHARE = 8
+"""Dead documents are looked up in the postings of a term if there are this many times as many postings. Otherwise, each
+posting is looked up."""
+
 BLOCK = 256
 """Documents in a block. `_lower_bound` uses only the highest score of each block."""
 
@@ -68,16 +76,31 @@ class Postings(NamedTuple):
     most: np.float32
 
 
+class Dead(NamedTuple):
+    """The dead documents of a segment: their slots, relative to its first one, and for each slot whether it is dead."""
+
+    slots: NDArray[np.int32]
+    mask: NDArray[np.bool_]
+
+    def among(self, postings: NDArray[np.int32]) -> int:
+        """Returns how many of some ascending slots are dead."""
+        if len(postings) <= GATHERED_SHARE * len(self.slots):
+            return int(np.count_nonzero(self.mask.take(postings)))
+        places = postings.searchsorted(self.slots)
+        np.minimum(places, len(postings) - 1, out=places)
+        return int(np.count_nonzero(postings.take(places) == self.slots))
+
+
 class LexicalView:
     """An immutable view, safe to search from many threads at once."""
 
-    def __init__(self, segments: Sequence[Segment]) -> None:
+    def __init__(self, segments: Sequence[Segment], live: NDArray[np.bool_] | None = None) -> None:
+        """Takes the segments, and for each slot whether its document is live; None if all are."""
         self.segments = tuple(segments)
-        self._document_count = sum(segment.document_count for segment in segments)
-        total = sum(segment.total_length for segment in segments)
-        mean_length = max(total / max(self._document_count, 1), 1.0)
+        self._live = live
+        count = sum(segment.document_count for segment in segments)
+        self._document_count = count if live is None else int(np.count_nonzero(live[:count]))
         self._floor = np.float32(SATURATION * (1 - LENGTH_WEIGHT))
-        self._slope = np.float32(SATURATION * LENGTH_WEIGHT / mean_length)
         self._lengths: list[NDArray[np.float32] | None] = [None] * len(self.segments)
 
     def search(self, query: str, *, limit: int, allowed: NDArray[np.bool_] | None = None) -> LexicalHits:
@@ -92,30 +115,23 @@ class LexicalView:
         return _best(np.concatenate(slots), np.concatenate(scores), limit)
 
     def has_terms(self, codes: Sequence[int]) -> list[bool]:
-        """Returns for each code of a term whether a document has it. Deleted documents count until they are removed."""
-        terms = np.array(codes, np.uint64)
-        has = np.zeros(len(terms), np.bool_)
-        for segment in self.segments:
-            has |= segment.has(terms)
-        return has.tolist()
+        """Returns for each code of a term whether a document has it."""
+        has: list[bool] = (self._documents_with(np.array(codes, np.uint64)) > 0).tolist()
+        return has
 
     def respelled(self, query: str) -> str:
         """Returns a query with misspelled words replaced by words of documents; see `respelling`."""
         return respelled(query, self._documents_with)
 
     def word_counts(self, words: Sequence[str]) -> list[int]:
-        """Returns for each folded word how many documents have it as a whole.
-
-        Deleted documents count until they are removed.
-        """
+        """Returns for each folded word how many documents have it as a whole."""
         counts: list[int] = self._documents_with(np.array([code_of_word(word) for word in words], np.uint64)).tolist()
         return counts
 
     def documents_with(self, texts: Sequence[str]) -> list[int]:
         """Returns for each text how many documents have its rarest term; 0 if it has no words.
 
-        The terms are the pairs within words of Hangul, which have endings, and other words as a whole. Deleted
-        documents count until they are removed.
+        The terms are the pairs within words of Hangul, which have endings, and other words as a whole.
         """
         words = [(word, place) for place, text in enumerate(texts) for word in text.split()]
         terms, owners = terms_of([word for word, _ in words] or [""])
@@ -139,9 +155,36 @@ class LexicalView:
 
     def _documents_with(self, terms: NDArray[np.uint64]) -> NDArray[np.int64]:
         documents = np.zeros(len(terms), np.int64)
-        for segment in self.segments:
-            documents += segment.places(terms)[1]
+        for segment, dead in zip(self.segments, self._dead, strict=True):
+            places, sizes = segment.places(terms)
+            documents += sizes
+            if dead is not None:
+                for term in np.flatnonzero(sizes).tolist():
+                    start = segment.starts[places[term]]
+                    documents[term] -= dead.among(segment.slots[start : start + sizes[term]])
         return documents
+
+    @cached_property
+    def _dead(self) -> list[Dead | None]:
+        """The dead documents of each segment, None if there are none."""
+        found: list[Dead | None] = []
+        for segment in self.segments:
+            dead = None
+            if self._live is not None:
+                mask = ~self._live[segment.first_slot : segment.first_slot + segment.document_count]
+                dead = Dead(np.flatnonzero(mask).astype(np.int32), mask) if mask.any() else None
+            found.append(dead)
+        return found
+
+    @cached_property
+    def _slope(self) -> np.float32:
+        """The part of BM25's denominator that each term of a document adds."""
+        total = sum(segment.total_length for segment in self.segments)
+        for segment, dead in zip(self.segments, self._dead, strict=True):
+            if dead is not None:  # Lengths are whole numbers: the sum of the others is exact.
+                total -= float(segment.lengths[dead.slots].sum(dtype=np.float64))
+        mean_length = max(total / max(self._document_count, 1), 1.0)
+        return np.float32(SATURATION * LENGTH_WEIGHT / mean_length)
 
     def _query_terms(self, query: str) -> QueryTerms:
         terms, times = np.unique(terms_of([query])[0], return_counts=True)

@@ -221,15 +221,16 @@ class LiveIndex:
         )
 
     def _publish(self, sequence: int) -> None:
+        slots = self._slots.view()
         self.state = State(
             sequence,
             self._live_vectors,
             self._weights,
             self._baseline,
-            self._slots.view(),
+            slots,
             self._ids,
             self.dense.view(),
-            self.lexical.view(),
+            self.lexical.view(slots.live if slots.dead_count else None),
             self.titles.view(),
             self.columns.view(),
             self.suggestions.view(),

@@ -1,6 +1,6 @@
 """Warns of rules of merchandising that name documents or attributes which the catalogue does not have."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from server.attributes.warnings import MOST_WARNINGS, SHOWN_CHARACTERS, unknown_attribute
@@ -8,7 +8,7 @@ from server.merchandising.rule import Rule
 from server.ranking.state import State
 
 
-def rule_warnings(rules: Iterable[tuple[str, Rule]], state: State) -> list[str]:
+def rule_warnings(rules: Sequence[tuple[str, Rule]], state: State) -> list[str]:
     """Returns a sentence for each unknown document and attribute of rules, which are given with the path to show.
 
     There are at most MOST_WARNINGS.
@@ -16,8 +16,10 @@ def rule_warnings(rules: Iterable[tuple[str, Rule]], state: State) -> list[str]:
     return list(islice(_warnings(rules, state), MOST_WARNINGS))
 
 
-def _warnings(rules: Iterable[tuple[str, Rule]], state: State) -> Iterator[str]:
+def _warnings(rules: Sequence[tuple[str, Rule]], state: State) -> Iterator[str]:
     sequences = state.rules.merchandising.sequences
+    asked = {each.attribute for _, rule in rules for each in rule.buried_if}
+    known = state.attributes(asked | {each.attribute for _, rule in rules for each in rule.boosts})
     for path, rule in rules:
         for field, ids in (("pinned_ids", rule.pinned_ids), ("buried_ids", rule.buried_ids)):
             for position, id in enumerate(ids):
@@ -26,5 +28,5 @@ def _warnings(rules: Iterable[tuple[str, Rule]], state: State) -> Iterator[str]:
         attributes = [(f"buried_if[{at}].attribute", each.attribute) for at, each in enumerate(rule.buried_if)]
         attributes += [(f"boosts[{at}].attribute", each.attribute) for at, each in enumerate(rule.boosts)]
         for field, attribute in attributes:
-            if (problem := unknown_attribute(attribute, state.columns, state.slots.live)) is not None:
+            if (problem := unknown_attribute(attribute, known)) is not None:
                 yield f"{path}.{field}: {problem}"

@@ -1,6 +1,6 @@
 """The state of the live index at one moment. A search uses one state throughout."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from server.attributes.columns import ColumnsView
 from server.attributes.filter import Filter
-from server.attributes.warnings import warnings_of
+from server.attributes.warnings import Attributes, asked_attributes, warnings_of
 from server.lexical.titles import TitlesView
 from server.lexical.view import LexicalView
 from server.ranking.baseline import Baseline
@@ -47,7 +47,11 @@ class State(NamedTuple):
 
     def warnings(self, filter: Filter | None, facets: Sequence[str] = ()) -> list[str]:
         """Returns the warnings of a filter and of facets; see `warnings_of`."""
-        return warnings_of(filter, self.columns, self.slots.live, facets=facets)
+        return warnings_of(filter, facets, self.attributes(asked_attributes(filter, facets)))
+
+    def attributes(self, asked: Iterable[str]) -> Attributes:
+        """Returns the types of attributes, given by composed name, in live documents."""
+        return Attributes.of(asked, self.columns, self.slots.live)
 
     def vectors_by_part(self) -> dict[str, int]:
         """Returns the number of live vectors in the graph, of those compared exactly, and of dead vectors."""

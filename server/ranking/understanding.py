@@ -56,7 +56,7 @@ def understand(typed: str, reading: Reading | None, state: State, mode: Mode, *,
     expansion = state.rules.synonyms.expand(understood.text, language=language or None)
     if expansion is not None:
         # A query that a title begins with needs no better phrase: its documents must not sink below others.
-        if not any(state.titles.find(understood.text, limit=1)):
+        if not any(state.titles.find(understood.text, limit=1, allowed=state.allowed(None))):
             understood = understood._replace(text=normalised(expansion.rewritten(state.lexical.documents_with)))
         return understood._replace(expansion=expansion, words=expansion.lexical)
     if mode is not Mode.DENSE:

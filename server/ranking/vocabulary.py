@@ -33,7 +33,7 @@ class CatalogueVocabulary:
         return [each or expand(word) is not None for word, each in zip(words, has, strict=True)]
 
     def document_counts(self, words: Sequence[str]) -> list[int]:
-        """Returns for each word how many documents have it as a whole word; deleted ones may count."""
+        """Returns for each word how many documents have it as a whole word."""
         return self._state.lexical.word_counts(words)
 
     def has_title(self, text: str) -> bool:
@@ -51,12 +51,14 @@ class CatalogueVocabulary:
 
         They are titles, examples and, without a filter, phrases of synonyms.
         """
-        found = self._state.suggestions.exact(text, limit=limit, allowed=self._allowed)
+        # Completions of dead documents are removed, and those of synonyms match no filter.
+        allowed = None if self._filter is None else self._allowed
+        found = self._state.suggestions.exact(text, limit=limit, allowed=allowed)
         return [Completion(each, 1 / place) for place, each in enumerate(found, start=1)]
 
     @cached_property
     def _allowed(self) -> NDArray[np.bool_] | None:
-        return None if self._filter is None else self._state.allowed(self._filter)
+        return self._state.allowed(self._filter)
 
 
 @lru_cache(KNOWN_CODES)

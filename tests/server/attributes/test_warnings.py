@@ -3,7 +3,7 @@ import pytest
 
 from server.attributes.columns import Columns
 from server.attributes.filter import AllOf, AnyOf, Equals, Exists, Filter, In, Not, Range
-from server.attributes.warnings import MOST_WARNINGS, warnings_of
+from server.attributes.warnings import MOST_WARNINGS, Attributes, asked_attributes, warnings_of
 from server.catalogue.document import AttributeValue
 
 DOCUMENTS: list[dict[str, AttributeValue]] = [
@@ -20,7 +20,7 @@ UNKNOWN = "no document has the attribute"
 def warned(filter: Filter | None, *facets: str) -> list[str]:
     columns = Columns()
     columns.append(DOCUMENTS)
-    return warnings_of(filter, columns.view(), LIVE, facets=facets)
+    return warnings_of(filter, facets, Attributes.of(asked_attributes(filter, facets), columns.view(), LIVE))
 
 
 def test_a_facet_of_an_attribute_that_no_document_has_is_warned_of() -> None:
@@ -86,4 +86,5 @@ def test_warnings_are_few_and_short() -> None:
 
 
 def test_an_empty_catalogue_has_no_attributes() -> None:
-    assert warnings_of(TYPO, Columns().view(), np.empty(0, np.bool_)) == [f"filter.equals: {UNKNOWN} 'catgeory'"]
+    attributes = Attributes.of(["catgeory"], Columns().view(), np.empty(0, np.bool_))
+    assert warnings_of(TYPO, (), attributes) == [f"filter.equals: {UNKNOWN} 'catgeory'"]

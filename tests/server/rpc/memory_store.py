@@ -13,7 +13,7 @@ from chaja.client import AsyncClient
 from chaja.v1 import add_CatalogServiceServicer_to_server
 from server.attributes.columns import Columns
 from server.attributes.filter import Filter
-from server.attributes.warnings import warnings_of
+from server.attributes.warnings import Attributes, asked_attributes, warnings_of
 from server.catalogue.changes import Change, Delete, Outcome, Stored, Upsert
 from server.catalogue.document import content_of
 from server.catalogue.partial import Fields, read_document
@@ -101,7 +101,8 @@ class MemoryStore:
     def warnings(self, filter: Filter) -> Sequence[str]:
         columns = Columns()
         columns.append([each.document.attributes for each in self.stored.values()])
-        return warnings_of(filter, columns.view(), np.ones(len(self.stored), np.bool_))
+        live = np.ones(len(self.stored), np.bool_)
+        return warnings_of(filter, (), Attributes.of(asked_attributes(filter, ()), columns.view(), live))
 
     async def changes(
         self, after_sequence: int, *, fields: Fields | None = None
