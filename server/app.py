@@ -34,11 +34,15 @@ from server.rpc.server import COUNTED_METHODS, NOTICE_SECONDS, SERVICES, RpcServ
 from server.settings import Settings
 from server.signals import Signals
 from server.tracing.opening import open_tracer
+from server.writing.live_catalogue import LiveCatalogue
 
 log = logging.getLogger(__name__)
 
 ENDING_SECONDS = 5.0
 """Time for the engine's threads to end after the drain. A busy worker finishes its batch within it."""
+
+LAG_CHECK_SECONDS = 1.0
+"""Time between two checks whether searches lack changes."""
 
 COLLECTIONS = 10_000, 2, 5
 """New objects between two garbage collections, and collections of a generation between two of the next one.
@@ -194,6 +198,7 @@ async def _serve(
             watching += [
                 asyncio.create_task(reloader.watch(settings.watch_seconds)),
                 asyncio.create_task(_reload_when_asked(reloader, wanted.reload)),
+                asyncio.create_task(_watch_change_lag(reloader.catalogue, health, settings.max_lag_seconds)),
             ]
             await wanted.stop.wait()
             for each in watching:
@@ -229,6 +234,20 @@ def _new_metrics(settings: Settings, slot: EngineSlot, store: Store, directory: 
     metrics.store.sequence.set_function(lambda: store.sequence)
     metrics.store.free_bytes.set_function(FreeSpace(directory).bytes)
     return metrics
+
+
+async def _watch_change_lag(catalogue: LiveCatalogue, health: HealthServicer, max_seconds: float) -> None:
+    """Reports that the server is not ready as long as searches lack changes for longer than `max_seconds`."""
+    was_lagging = False
+    while max_seconds:
+        await asyncio.sleep(LAG_CHECK_SECONDS)
+        is_lagging = (lag_seconds := catalogue.lag_seconds) > max_seconds
+        if is_lagging and not was_lagging:
+            log.error("not ready: searches have lacked changes of the store for %.0f s", lag_seconds)
+        elif was_lagging and not is_lagging:
+            log.info("ready again: searches see all changes of the store")
+        was_lagging = is_lagging
+        health.lag(is_lagging=is_lagging)
 
 
 async def _reload_when_asked(reloader: Reloader, asked: asyncio.Event) -> None:

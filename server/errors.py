@@ -184,7 +184,17 @@ class Conflict(ChajaError):
 
 
 class OutOfRange(ChajaError):
-    """The store has not had the change that a client wants to resume from, or a restore has undone it."""
+    """The store has not had a change that a client has seen, or a restore or a failover has undone it."""
+
+
+class SequenceNotSeen(ChajaError):
+    """Searches of this server lack a change that the call has to see. Another server may have it."""
+
+    def __init__(self, min_sequence: int, sequence: int) -> None:
+        super().__init__(
+            f"this server has not seen change {min_sequence} yet, but those up to {sequence}: try again, or another one"
+        )
+        self.facts = {"min_sequence": str(min_sequence), "sequence": str(sequence)}
 
 
 class ImportTakenOver(ChajaError):

@@ -257,6 +257,17 @@ class Settings:
         "Compress answers with gzip for clients that accept it: on or off. Requests may always be compressed.",
         default="off",
     )
+    max_lag_seconds: float = _setting(
+        seconds,
+        "Report NOT_SERVING while searches have lacked changes of the store, or the store has been away, for longer "
+        "than this. 0 never does.",
+        default="60",
+    )
+    max_sequence_wait_seconds: float = _setting(
+        seconds,
+        "Maximum time that a search waits for its min_sequence. Then the call fails, and clients try another server.",
+        default="1",
+    )
     drain_wait_seconds: float = _setting(
         seconds,
         "Time after SIGTERM or Ctrl-C in which the server reports NOT_SERVING and still accepts calls, so that load "

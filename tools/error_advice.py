@@ -23,10 +23,11 @@ ADVICE: dict[type[errors.ChajaError], str] = {
     errors.NotFound: "Treat the document as absent.",
     errors.Conflict: "Read it again, apply the change to it, and write it with the version just read.",
     errors.ImportTakenOver: "Stop. Another client continues this import.",
-    errors.OutOfRange: "Discard the copy and watch again from 0.",
+    errors.OutOfRange: "Discard the copy and watch again from 0, or search without `min_sequence`.",
+    errors.SequenceNotSeen: "Repeat the call, at any server.",
     errors.ReadOnly: "Start the server with `--data`, or change the catalogue file.",
     errors.StoreUnavailable: "Repeat the call with the same `request_id`: the change may have been made. If it lasts, "
-    "see the log: PostgreSQL is away, read-only, or used by another server.",
+    "see the log: PostgreSQL is away, or read-only.",
     errors.ChangesLost: "Repeat the call on another server. See [what to do](store.md#postgresql) with this one.",
     errors.StoreFull: "Free disk space, then repeat the write.",
 }

@@ -27,7 +27,7 @@ class StoreMetrics:
         self.sequence = gauge("chaja_store_sequence", "Sequence of the newest committed change.")
         self.change_lag_seconds = gauge(
             "chaja_change_lag_seconds",
-            "Age of the oldest committed change that searches do not see; 0 if there is none.",
+            "Time since searches have lacked a committed change, or since the store has been away; 0 if neither.",
         )
         self.free_bytes = gauge(
             "chaja_data_free_bytes",

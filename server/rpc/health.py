@@ -13,8 +13,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 Status = health_pb2.HealthCheckResponse
 
-State = Literal["loading", "serving", "draining", "failing"]
-"""State of the whole server. Failing: a thread has died."""
+State = Literal["loading", "serving", "lagging", "draining", "failing"]
+"""State of the whole server. Lagging: searches lack changes of the store. Failing: a thread has died."""
 
 LIVENESS = "liveness"
 """The service for liveness probes: SERVING also while the server loads and drains."""
@@ -25,35 +25,41 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
 
     def __init__(self, services: Iterable[str]) -> None:
         """Starts as NOT_SERVING, except for liveness; `services` are the names that clients may check."""
-        self._statuses: dict[str, int] = dict.fromkeys(["", *services], Status.NOT_SERVING)
-        self._statuses[LIVENESS] = Status.SERVING
-        self._changed = asyncio.Event()
+        self._services = ["", *services]
+        self._is_alive, self._is_serving, self._is_lagging = True, False, False
         self._shutting_down = self._ended = False
+        self._changed = asyncio.Event()
 
     def serve(self) -> None:
-        """Reports SERVING, unless the server is shutting down."""
-        self._set(Status.SERVING, self._statuses)
+        """Reports SERVING, unless the server lags or shuts down."""
+        self._set(is_alive=True, is_serving=True)
 
     def fail(self) -> None:
         """Reports NOT_SERVING, liveness included, because a thread has died. The server still accepts calls."""
-        self._set(Status.NOT_SERVING, self._statuses)
+        self._set(is_alive=False, is_serving=False)
 
     def refuse(self) -> None:
         """Reports NOT_SERVING except for liveness: a restart would not help."""
-        self._set(Status.NOT_SERVING, self._statuses.keys() - {LIVENESS})
+        self._set(is_alive=self._is_alive, is_serving=False)
+
+    def lag(self, *, is_lagging: bool) -> None:
+        """Reports NOT_SERVING except for liveness as long as searches lack changes of the store."""
+        if is_lagging != self._is_lagging:
+            self._is_lagging = is_lagging
+            self._wake()
 
     def shut_down(self) -> None:
-        """Reports NOT_SERVING permanently; liveness stays SERVING until the process ends."""
-        self._set(Status.NOT_SERVING, self._statuses.keys() - {LIVENESS})
+        """Reports NOT_SERVING permanently; liveness stays as it is until the process ends."""
+        self._set(is_alive=self._is_alive, is_serving=False)
         self._shutting_down = True
 
     def alive(self) -> bool:
         """Returns whether liveness is SERVING."""
-        return self._statuses[LIVENESS] == Status.SERVING
+        return self._is_alive
 
     def ready(self) -> bool:
         """Returns whether the server is SERVING."""
-        return self._statuses[""] == Status.SERVING
+        return self._is_serving and not self._is_lagging
 
     @property
     def state(self) -> State:
@@ -62,6 +68,8 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
             return "draining"
         if not self.alive():
             return "failing"
+        if self._is_serving and self._is_lagging:
+            return "lagging"
         return "serving" if self.ready() else "loading"
 
     def end_watches(self) -> None:
@@ -71,8 +79,8 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
 
     async def Check(self, request: health_pb2.HealthCheckRequest, context: Any) -> Status:  # noqa: N802
         """Returns the status of a service."""
-        status = self._statuses.get(request.service)
-        if status is None:
+        status = self._status(request.service)
+        if status == Status.SERVICE_UNKNOWN:
             await context.abort(grpc.StatusCode.NOT_FOUND, "there is no such service")
         return Status(status=status)
 
@@ -81,7 +89,7 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
         last: int | None = None
         while True:
             changed = self._changed
-            status = self._statuses.get(request.service, Status.SERVICE_UNKNOWN)
+            status = self._status(request.service)
             if status != last:
                 yield Status(status=status)
                 last = status
@@ -90,9 +98,16 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
             else:
                 await changed.wait()
 
-    def _set(self, status: int, services: Iterable[str]) -> None:
+    def _status(self, service: str) -> int:
+        if service == LIVENESS:
+            return Status.SERVING if self._is_alive else Status.NOT_SERVING
+        if service not in self._services:
+            return Status.SERVICE_UNKNOWN
+        return Status.SERVING if self.ready() else Status.NOT_SERVING
+
+    def _set(self, *, is_alive: bool, is_serving: bool) -> None:
         if not self._shutting_down:
-            self._statuses |= dict.fromkeys(services, status)
+            self._is_alive, self._is_serving = is_alive, is_serving
             self._wake()
 
     def _wake(self) -> None:

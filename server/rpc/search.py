@@ -23,6 +23,7 @@ from server.rpc.facets import facet_message
 from server.rpc.hits import Fetch, Hits
 from server.rpc.interpretations import INTERPRETATION_OF
 from server.rpc.limits import Limits
+from server.rpc.min_sequence import Reach
 from server.rpc.queries import Queries
 from server.rpc.room import FACET_BYTES, RESPONSE_BYTES, WARNING_BYTES, Room
 from server.rpc.running import run_jobs, timings_of
@@ -68,6 +69,7 @@ class SearchServicer(SearchServiceServicer):
         fetch: Fetch,
         background: Background,
         slowest: SlowestSearches,
+        reach: Reach,
     ) -> None:
         self._slot = slot
         self._limits = limits
@@ -76,6 +78,7 @@ class SearchServicer(SearchServiceServicer):
         self._hits = Hits(fetch, background, metrics.caches)
         self._background = background
         self._slowest = slowest
+        self._reach = reach
         self._understood = UnderstoodQueries()
         self._large = asyncio.Semaphore(LARGE_AT_ONCE)
 
@@ -86,6 +89,7 @@ class SearchServicer(SearchServiceServicer):
 
     async def BatchSearch(self, request: BatchSearchRequest, context: Any) -> Any:
         """Answers several queries."""
+        await self._reach(max((each.min_sequence for each in request.requests), default=0), context)
         engine = self._slot.engine
         read = partial(read_requests, request.requests, engine=engine, limits=self._limits, understood=self._understood)
         queries = await self._read(read, request.requests, engine)
@@ -131,6 +135,7 @@ class SearchServicer(SearchServiceServicer):
         return Room(self._limits.max_response_bytes, remedy)
 
     async def _search(self, request: SearchRequest, context: Any, *, bulk: bool) -> Searched:
+        await self._reach(request.min_sequence, context)
         engine = self._slot.engine
         read = partial(read_request, request, engine=engine, limits=self._limits, understood=self._understood)
         query = await self._read(read, [request], engine)

@@ -52,6 +52,7 @@ from server.rpc.limits import Limits
 from server.rpc.listener import Listener
 from server.rpc.local import LocalCalls
 from server.rpc.merchandising import MerchandisingServicer
+from server.rpc.min_sequence import reaching
 from server.rpc.observer import CallObserver
 from server.rpc.queries import Queries
 from server.rpc.refusals import Refusals
@@ -164,11 +165,19 @@ class RpcServer:
         queries = Queries(metrics, SlowQueryLog(settings.slow_query_seconds, show_texts=settings.log_texts))
         self.local_calls = LocalCalls(self._calls)
         self.slowest = SlowestSearches(show_texts=settings.log_texts)
+        reach = reaching(reloader.reader, max_seconds=settings.max_sequence_wait_seconds)
         search = SearchServicer(
-            slot, limits, metrics, queries=queries, fetch=fetch, background=background, slowest=self.slowest
+            slot,
+            limits,
+            metrics,
+            queries=queries,
+            fetch=fetch,
+            background=background,
+            slowest=self.slowest,
+            reach=reach,
         )
         add_SearchServiceServicer_to_server(search, calls)
-        add_SuggestServiceServicer_to_server(SuggestServicer(slot, limits, background), calls)
+        add_SuggestServiceServicer_to_server(SuggestServicer(slot, limits, background, reach=reach), calls)
         catalog = CatalogServicer(reloader.writer, reloader.reader, limits, background)
         add_CatalogServiceServicer_to_server(catalog, calls)
         add_SynonymServiceServicer_to_server(SynonymServicer(reloader.writer, slot, limits, background), calls)

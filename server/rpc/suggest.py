@@ -14,6 +14,7 @@ from server.ranking.state import State
 from server.rpc.background import Background, request_bytes
 from server.rpc.highlights import text_ranges
 from server.rpc.limits import Limits
+from server.rpc.min_sequence import Reach
 from server.rpc.room import WARNING_BYTES, Room
 from server.rpc.suggest_answers import SuggestAnswers
 from server.rpc.suggest_requests import SuggestQuery, read_suggest_request
@@ -47,16 +48,18 @@ milliseconds at most: the event loop answers it. A thread would take longer for 
 class SuggestServicer(SuggestServiceServicer):
     """Implements `chaja.v1.SuggestService`; the proto file states its contract."""
 
-    def __init__(self, slot: EngineSlot, limits: Limits, background: Background) -> None:
+    def __init__(self, slot: EngineSlot, limits: Limits, background: Background, *, reach: Reach) -> None:
         self._slot = slot
         self._limits = limits
         self._background = background
+        self._reach = reach
         self._answers = SuggestAnswers()
         # Not the background thread: a person waits for suggestions.
         self._thread = ThreadPoolExecutor(1, "suggest", initializer=give_way, initargs=(CALL_NICENESS,))
 
     async def Suggest(self, request: SuggestRequest, context: Any) -> Any:
         """Completes a typed text. The answer is serialized."""
+        await self._reach(request.min_sequence, context)
         state = self._slot.engine.index.state
         key = request.SerializeToString() if request_bytes.get() <= KEPT_REQUEST_BYTES else None
         if key is not None and (kept := self._answers.get(key, state.suggestions)) is not None:

@@ -114,7 +114,6 @@ class Committer:
         self._behind_since = 0.0
         self._rules = index.state.rules
         self._failed_commits = Rate(lines=1, seconds=10)
-        metrics.store.change_lag_seconds.set_function(lambda: self.lag_seconds)
         self._loop = asyncio.get_running_loop()
         self.death: asyncio.Future[None] = self._loop.create_future()
         self._waiting: queue.SimpleQueue[CommitRequest | Signal] = queue.SimpleQueue()

@@ -33,7 +33,6 @@ class Follower:
 
     Attributes:
         lost: Done when the store has lost changes that were acknowledged: it is not used any more.
-        is_away: Whether the store was away at the last look.
     """
 
     def __init__(self, store: Store, committer: Committer) -> None:
@@ -42,16 +41,28 @@ class Follower:
         self._committer = committer
         self._loop = asyncio.get_running_loop()
         self.lost: asyncio.Future[None] = self._loop.create_future()
-        self.is_away = False
+        self._away_since: float | None = None
         self._looked = -POLL_SECONDS
-        self._asked, self._ended = threading.Event(), threading.Event()
+        self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
         if store.is_shared:
             self._thread.start()
 
-    def look_soon(self) -> None:
-        """Asks the thread to look for changes. Any thread may call it."""
-        self._asked.set()
+    @property
+    def is_away(self) -> bool:
+        """Whether the store was away at the last look."""
+        return self._away_since is not None
+
+    @property
+    def away_seconds(self) -> float:
+        """Time since the store has been away; 0 if it is not."""
+        since = self._away_since
+        return 0.0 if since is None else time.monotonic() - since
+
+    def look(self) -> None:
+        """Applies the changes that the store has now. Blocks; any thread may call it. Raises StoreUnavailable."""
+        self._store.refresh()
+        self._committer.catch_up()
 
     def close(self) -> None:
         """Ends the thread. Blocks; the event loop must be running."""
@@ -77,25 +88,24 @@ class Follower:
 
     def _follow(self) -> None:
         announced = self._store.wait_for_change(WAIT_SECONDS)
-        is_due = self._asked.is_set() or time.monotonic() - self._looked >= POLL_SECONDS
+        is_due = time.monotonic() - self._looked >= POLL_SECONDS
         if not is_due and announced <= self._committer.index.state.sequence:
             return
-        self._asked.clear()
-        self._store.refresh()
+        self.look()
         self._looked = time.monotonic()
         if self.is_away:
             log.info("the store is back")
-            self.is_away = False
-        self._committer.catch_up()
+            self._away_since = None
 
     def _miss(self, error: StoreUnavailable) -> None:
         """Notes that the store is away, or has lost changes."""
-        self._asked.set()  # Announcements may be missed until it is back.
+        self._looked = -POLL_SECONDS  # Announcements may be missed until it is back.
         if isinstance(error, ChangesLost):
             self._loop.call_soon_threadsafe(self._lose, error)
         elif not self.is_away:
             log.error("the store is away: %s", error)
-        self.is_away = True
+        if self._away_since is None:
+            self._away_since = time.monotonic()
 
     def _lose(self, error: ChangesLost) -> None:
         if not self.lost.done():

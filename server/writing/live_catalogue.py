@@ -80,7 +80,8 @@ class LiveCatalogue:
         self.death = self._committer.death
         self._follower = Follower(store, self._committer)
         self.lost = self._follower.lost
-        self.reader = Reader(store, slot, self._committer.lock)
+        metrics.store.change_lag_seconds.set_function(lambda: self.lag_seconds)
+        self.reader = Reader(store, slot, self._committer.lock, catch_up=self._follower.look)
         self.writer = Writer(store, slot, self._committer, self._encoder)
         self.feedback = FeedbackWriter(store, metrics.feedback, keep_days=feedback_days)
         self._demand = Demand(self.feedback.log)
@@ -101,8 +102,8 @@ class LiveCatalogue:
 
     @property
     def lag_seconds(self) -> float:
-        """Time since searches have lacked changes of the store; see `Committer.lag_seconds`."""
-        return self._committer.lag_seconds
+        """Time since searches have lacked changes of the store, or since the store has been away."""
+        return max(self._committer.lag_seconds, self._follower.away_seconds)
 
     async def use(self, revision: str) -> None:
         """Keeps the vectors of a model that is being loaded, beside those of the served one."""

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import threading
+import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -17,7 +18,7 @@ from server.catalogue.partial import Fields
 from server.catalogue.rules import RuleKind, StoredRule
 from server.catalogue.store import Store
 from server.engine import EngineSlot
-from server.errors import NotFound, OutOfRange
+from server.errors import NotFound, OutOfRange, SequenceNotSeen
 from server.priority import CALL_NICENESS, give_way
 
 PORTION_CHANGES = 64
@@ -27,17 +28,29 @@ PORTION_BYTES = 256 * 1024
 THREADS = 2
 """Threads that read the store. They often hold the GIL, so that the event loop is slower with each of them."""
 
+ANNOUNCED_SECONDS = 0.05
+"""Time within which a change of another server is usually announced."""
+
+KEPT_SEQUENCES = 10_000
+"""Sequences that are remembered as sequences of the store."""
+
 T = TypeVar("T")
 
 
 class Reader:
     """Reads documents. Used on the event loop."""
 
-    def __init__(self, store: Store, slot: EngineSlot, lock: threading.Lock) -> None:
-        """Reads a store and its index, which do not change while `lock` is held."""
+    def __init__(self, store: Store, slot: EngineSlot, lock: threading.Lock, *, catch_up: Callable[[], None]) -> None:
+        """Reads a store and its index, which do not change while `lock` is held.
+
+        `catch_up` brings the index up to date with the store.
+        """
         self._store = store
         self._slot = slot
         self._lock = lock
+        self._catch_up = catch_up
+        self._had: set[int] = set()
+        self._looking: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
         self._executor = ThreadPoolExecutor(THREADS, "reader", initializer=give_way, initargs=(CALL_NICENESS,))
 
@@ -71,6 +84,7 @@ class Reader:
     def _page(self, filter: Filter | None, after_id: str, limit: int, fields: Fields | None) -> Sequence[Stored]:
         if filter is None:
             return self._store.page(after_id, limit, fields=fields)
+        self._catch_up()
         with contextlib.ExitStack() as unchanged:
             unchanged.enter_context(self._lock)
 
@@ -107,7 +121,46 @@ class Reader:
             if after_sequence >= self._store.sequence:
                 await changed.wait()
 
+    async def reach(self, sequence: int, *, max_seconds: float) -> None:
+        """Waits until searches see the change with a sequence, for `max_seconds` at most.
+
+        Raises SequenceNotSeen after that time, or OutOfRange if the store has not had this sequence.
+        """
+        until = time.monotonic() + max_seconds
+        while self._sequence < sequence and time.monotonic() < until:
+            changed = asyncio.create_task(self._changed.wait())
+            await asyncio.wait([changed], timeout=min(ANNOUNCED_SECONDS, until - time.monotonic()))
+            if not changed.done():  # It was not announced.
+                changed.cancel()
+                looking = self._look()
+                await asyncio.wait([looking], timeout=until - time.monotonic())
+                if looking.done() and looking.exception() is None and self._store.sequence < sequence:
+                    break
+        # The log may have lost this sequence although it has later ones.
+        if sequence not in self._had:
+            if not await self._run(partial(self._store.has_sequence, sequence)):
+                raise OutOfRange(
+                    f"this catalogue has not had the change {sequence}: it is another one, or it has lost its last "
+                    f"changes (its last one is {self._store.sequence}); search without min_sequence"
+                )
+            if len(self._had) >= KEPT_SEQUENCES:
+                self._had.clear()
+            self._had.add(sequence)
+        if self._sequence < sequence:
+            raise SequenceNotSeen(sequence, self._sequence)
+
+    def _look(self) -> asyncio.Task[None]:
+        """Returns the task that brings the index up to date for all callers."""
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._run(self._catch_up))
+            self._looking.add_done_callback(lambda task: task.cancelled() or task.exception())  # The follower logs it.
+        return self._looking
+
+    @property
+    def _sequence(self) -> int:
+        return self._slot.engine.index.state.sequence
+
     def changed(self) -> None:
-        """Wakes the callers of `changes`."""
+        """Wakes the callers of `changes` and `reach`."""
         self._changed.set()
         self._changed = asyncio.Event()

@@ -12,6 +12,7 @@ from google.rpc.error_details_pb2 import ErrorInfo
 
 import chaja
 from chaja.v1 import (
+    BatchSearchRequest,
     CatalogServiceStub,
     Document,
     GetDocumentRequest,
@@ -20,6 +21,7 @@ from chaja.v1 import (
     Mode,
     SearchRequest,
     SearchResponse,
+    SuggestRequest,
     Upsert,
     UpsertDocumentsRequest,
 )
@@ -72,8 +74,22 @@ def test_a_store_in_postgresql_keeps_what_a_server_has_written(tiny_bundle: Path
         assert "new" in [hit.document_id for hit in found(client, "환율 계산기").hits]
         messages = [ImportDocumentsRequest(import_id="i"), ImportDocumentsRequest(upserts=[upsert_of("imported")])]
         assert [each.position for each in client.catalog.ImportDocuments(iter(messages))] == [0, 1]
-        with serving(tiny_bundle, url) as (_, second):
-            assert "imported" in [hit.document_id for hit in found(second, "title imported").hits]
+        with serving(tiny_bundle, url, "--max-sequence-wait-seconds", "10") as (_, second):
+            for number in range(20):
+                upsert = upsert_of("changing", f"title {number}")
+                (written,) = client.catalog.UpsertDocuments(UpsertDocumentsRequest(upserts=[upsert])).results
+                search = SearchRequest(query=f"title {number}", limit=1, mode=Mode.MODE_LEXICAL)
+                search.min_sequence = written.version
+                answer = second.search.Search(search, timeout=20)
+                assert (answer.hits[0].title, answer.sequence) == (f"title {number}", written.version)
+                batch = BatchSearchRequest(requests=[SearchRequest(query="title"), search])
+                assert second.search.BatchSearch(batch, timeout=20).responses[1].hits[0].title == f"title {number}"
+                suggested = SuggestRequest(text=f"title {number}", min_sequence=written.version)
+                assert second.suggest.Suggest(suggested, timeout=20).suggestions[0].document_id == "changing"
+            search.min_sequence += 1
+            assert reason_of(error_of(second.search.Search, search, timeout=20)) == "CHANGES_OUT_OF_RANGE"
+            search.min_sequence = -1
+            assert reason_of(error_of(second.search.Search, search, timeout=20)) == "INVALID_REQUEST"
         sequence = found(client, "환율 계산기").sequence
     with serving(tiny_bundle, url) as (server, client):
         assert not [line for line in server.lines if "texts encoded" in line], "the vectors are stored"
@@ -125,6 +141,17 @@ def test_a_restart_of_postgresql_loses_no_write_and_the_server_goes_on(tiny_bund
             assert document.titles[0].text == f"title {id}"
         last = max(acknowledged, key=int)
         assert last in [hit.document_id for hit in found(client, f"title {last}").hits]
+
+
+def test_a_server_without_its_database_is_not_ready_until_it_is_back(tiny_bundle: Path, own_cluster: Cluster) -> None:
+    with serving(tiny_bundle, own_cluster.new_database(), "--max-lag-seconds", "1") as (server, _):
+        assert health_of(server.address) == 1
+        own_cluster.stop()
+        wait_until(lambda: health_of(server.address) != 1)
+        assert health_of(server.address, "liveness") == 1
+        own_cluster.start()
+        wait_until(lambda: health_of(server.address) == 1)
+        wait_for_line(server, "INFO", "ready again")
 
 
 def test_a_killed_server_loses_no_write_and_its_successor_takes_its_place(tiny_bundle: Path, cluster: Cluster) -> None:

@@ -174,6 +174,7 @@ class SearchRequest(_message.Message):
     HIGHLIGHT_FIELD_NUMBER: _builtins.int
     INTERPRET_FIELD_NUMBER: _builtins.int
     IGNORE_RULES_FIELD_NUMBER: _builtins.int
+    MIN_SEQUENCE_FIELD_NUMBER: _builtins.int
     query: _builtins.str
     """query is the user's text, in any language that the model knows. Required; not only whitespace. It has at most
     `Limits.max_query_characters` characters and `Limits.max_query_tokens` tokens. The server rejects a longer query;
@@ -227,6 +228,12 @@ class SearchRequest(_message.Message):
     """
     ignore_rules: _builtins.bool
     """ignore_rules searches without the rules of merchandising, such as for a comparison. Those of synonyms still apply."""
+    min_sequence: _builtins.int
+    """min_sequence is a sequence that the search must have seen, such as the `version` of a document that the caller has
+    just written through any server of the same catalogue. The server waits for it, for a second by default. Then the
+    call fails with UNAVAILABLE and the reason `SEQUENCE_NOT_SEEN`, and is safe to repeat at any server. It fails with
+    OUT_OF_RANGE if the catalogue has not had this sequence. 0 or unset does not wait.
+    """
     @_builtins.property
     def filter(self) -> _filter_pb2.Filter:
         """filter restricts the search to matching documents. The search is exact: it finds the best of the matching
@@ -263,10 +270,11 @@ class SearchRequest(_message.Message):
         highlight: _text_pb2.TextUnit.ValueType = ...,
         interpret: _builtins.bool | None = ...,
         ignore_rules: _builtins.bool = ...,
+        min_sequence: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_interpret", b"_interpret", "_min_score", b"_min_score", "filter", b"filter", "interpret", b"interpret", "min_score", b"min_score", "read_mask", b"read_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_interpret", b"_interpret", "_min_score", b"_min_score", "facets", b"facets", "filter", b"filter", "fusion", b"fusion", "highlight", b"highlight", "ignore_rules", b"ignore_rules", "interpret", b"interpret", "language_code", b"language_code", "limit", b"limit", "min_score", b"min_score", "mode", b"mode", "page_token", b"page_token", "query", b"query", "read_mask", b"read_mask"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_interpret", b"_interpret", "_min_score", b"_min_score", "facets", b"facets", "filter", b"filter", "fusion", b"fusion", "highlight", b"highlight", "ignore_rules", b"ignore_rules", "interpret", b"interpret", "language_code", b"language_code", "limit", b"limit", "min_score", b"min_score", "min_sequence", b"min_sequence", "mode", b"mode", "page_token", b"page_token", "query", b"query", "read_mask", b"read_mask"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__interpret: _TypeAlias = _typing.Literal["interpret"]  # noqa: Y015
     _WhichOneofArgType__interpret: _TypeAlias = _typing.Literal["_interpret", b"_interpret"]  # noqa: Y015

@@ -36,7 +36,9 @@ class SearchServiceStub:
     - RESOURCE_EXHAUSTED with the reason `RESPONSE_TOO_LARGE` if the answer would exceed `Limits.max_response_bytes`.
     Do not retry; ask for less.
     - DEADLINE_EXCEEDED if the deadline passes before the answer.
-    - UNAVAILABLE while the server loads its model or shuts down. The call is safe to retry.
+    - UNAVAILABLE while the server loads its model or shuts down, or if it has not seen `min_sequence` in time. The
+    call is safe to retry.
+    - OUT_OF_RANGE if the catalogue has not had `min_sequence`.
     - UNAUTHENTICATED and PERMISSION_DENIED if the server requires tokens.
     - INTERNAL for an error of the server, with the error's id in the server's log.
     """
@@ -75,7 +77,9 @@ class SearchServiceServicer:
     - RESOURCE_EXHAUSTED with the reason `RESPONSE_TOO_LARGE` if the answer would exceed `Limits.max_response_bytes`.
     Do not retry; ask for less.
     - DEADLINE_EXCEEDED if the deadline passes before the answer.
-    - UNAVAILABLE while the server loads its model or shuts down. The call is safe to retry.
+    - UNAVAILABLE while the server loads its model or shuts down, or if it has not seen `min_sequence` in time. The
+    call is safe to retry.
+    - OUT_OF_RANGE if the catalogue has not had `min_sequence`.
     - UNAUTHENTICATED and PERMISSION_DENIED if the server requires tokens.
     - INTERNAL for an error of the server, with the error's id in the server's log.
     """
@@ -143,7 +147,9 @@ class SearchService:
     - RESOURCE_EXHAUSTED with the reason `RESPONSE_TOO_LARGE` if the answer would exceed `Limits.max_response_bytes`.
     Do not retry; ask for less.
     - DEADLINE_EXCEEDED if the deadline passes before the answer.
-    - UNAVAILABLE while the server loads its model or shuts down. The call is safe to retry.
+    - UNAVAILABLE while the server loads its model or shuts down, or if it has not seen `min_sequence` in time. The
+    call is safe to retry.
+    - OUT_OF_RANGE if the catalogue has not had `min_sequence`.
     - UNAUTHENTICATED and PERMISSION_DENIED if the server requires tokens.
     - INTERNAL for an error of the server, with the error's id in the server's log.
     """

@@ -26,7 +26,7 @@ from chaja.v1 import filter_pb2 as chaja_dot_v1_dot_filter__pb2
 from chaja.v1 import text_pb2 as chaja_dot_v1_dot_text__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x63haja/v1/suggest.proto\x12\x08\x63haja.v1\x1a\x15\x63haja/v1/filter.proto\x1a\x13\x63haja/v1/text.proto\"\x8d\x01\n\x0eSuggestRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\x05\x12\x15\n\rlanguage_code\x18\x03 \x01(\t\x12 \n\x06\x66ilter\x18\x04 \x01(\x0b\x32\x10.chaja.v1.Filter\x12%\n\thighlight\x18\x05 \x01(\x0e\x32\x12.chaja.v1.TextUnit\"`\n\x0fSuggestResponse\x12)\n\x0bsuggestions\x18\x01 \x03(\x0b\x32\x14.chaja.v1.Suggestion\x12\x10\n\x08sequence\x18\x02 \x01(\x03\x12\x10\n\x08warnings\x18\x03 \x03(\t\"\xd8\x01\n\nSuggestion\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x13\n\x0b\x64ocument_id\x18\x02 \x01(\t\x12*\n\x06source\x18\x03 \x01(\x0e\x32\x1a.chaja.v1.SuggestionSource\x12\x15\n\rlanguage_code\x18\x04 \x01(\t\x12$\n\x03\x66it\x18\x05 \x01(\x0e\x32\x17.chaja.v1.SuggestionFit\x12\x15\n\rtyping_errors\x18\x06 \x01(\x05\x12\'\n\nhighlights\x18\x07 \x03(\x0b\x32\x13.chaja.v1.TextRange*\x90\x01\n\x10SuggestionSource\x12!\n\x1dSUGGESTION_SOURCE_UNSPECIFIED\x10\x00\x12\x1b\n\x17SUGGESTION_SOURCE_TITLE\x10\x01\x12\x1d\n\x19SUGGESTION_SOURCE_EXAMPLE\x10\x02\x12\x1d\n\x19SUGGESTION_SOURCE_SYNONYM\x10\x03*\xb5\x01\n\rSuggestionFit\x12\x1e\n\x1aSUGGESTION_FIT_UNSPECIFIED\x10\x00\x12\x18\n\x14SUGGESTION_FIT_START\x10\x01\x12\x17\n\x13SUGGESTION_FIT_WORD\x10\x02\x12\x1b\n\x17SUGGESTION_FIT_INITIALS\x10\x03\x12\x1b\n\x17SUGGESTION_FIT_KEYBOARD\x10\x04\x12\x17\n\x13SUGGESTION_FIT_TYPO\x10\x05\x32U\n\x0eSuggestService\x12\x43\n\x07Suggest\x12\x18.chaja.v1.SuggestRequest\x1a\x19.chaja.v1.SuggestResponse\"\x03\x90\x02\x01\x42,\n\x08\x63haja.v1B\x0cSuggestProtoP\x01Z\x10\x63haja/v1;chajav1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x63haja/v1/suggest.proto\x12\x08\x63haja.v1\x1a\x15\x63haja/v1/filter.proto\x1a\x13\x63haja/v1/text.proto\"\xa3\x01\n\x0eSuggestRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\x05\x12\x15\n\rlanguage_code\x18\x03 \x01(\t\x12 \n\x06\x66ilter\x18\x04 \x01(\x0b\x32\x10.chaja.v1.Filter\x12%\n\thighlight\x18\x05 \x01(\x0e\x32\x12.chaja.v1.TextUnit\x12\x14\n\x0cmin_sequence\x18\x06 \x01(\x03\"`\n\x0fSuggestResponse\x12)\n\x0bsuggestions\x18\x01 \x03(\x0b\x32\x14.chaja.v1.Suggestion\x12\x10\n\x08sequence\x18\x02 \x01(\x03\x12\x10\n\x08warnings\x18\x03 \x03(\t\"\xd8\x01\n\nSuggestion\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x13\n\x0b\x64ocument_id\x18\x02 \x01(\t\x12*\n\x06source\x18\x03 \x01(\x0e\x32\x1a.chaja.v1.SuggestionSource\x12\x15\n\rlanguage_code\x18\x04 \x01(\t\x12$\n\x03\x66it\x18\x05 \x01(\x0e\x32\x17.chaja.v1.SuggestionFit\x12\x15\n\rtyping_errors\x18\x06 \x01(\x05\x12\'\n\nhighlights\x18\x07 \x03(\x0b\x32\x13.chaja.v1.TextRange*\x90\x01\n\x10SuggestionSource\x12!\n\x1dSUGGESTION_SOURCE_UNSPECIFIED\x10\x00\x12\x1b\n\x17SUGGESTION_SOURCE_TITLE\x10\x01\x12\x1d\n\x19SUGGESTION_SOURCE_EXAMPLE\x10\x02\x12\x1d\n\x19SUGGESTION_SOURCE_SYNONYM\x10\x03*\xb5\x01\n\rSuggestionFit\x12\x1e\n\x1aSUGGESTION_FIT_UNSPECIFIED\x10\x00\x12\x18\n\x14SUGGESTION_FIT_START\x10\x01\x12\x17\n\x13SUGGESTION_FIT_WORD\x10\x02\x12\x1b\n\x17SUGGESTION_FIT_INITIALS\x10\x03\x12\x1b\n\x17SUGGESTION_FIT_KEYBOARD\x10\x04\x12\x17\n\x13SUGGESTION_FIT_TYPO\x10\x05\x32U\n\x0eSuggestService\x12\x43\n\x07Suggest\x12\x18.chaja.v1.SuggestRequest\x1a\x19.chaja.v1.SuggestResponse\"\x03\x90\x02\x01\x42,\n\x08\x63haja.v1B\x0cSuggestProtoP\x01Z\x10\x63haja/v1;chajav1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,16 +36,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'\n\010chaja.v1B\014SuggestProtoP\001Z\020chaja/v1;chajav1'
   _globals['_SUGGESTSERVICE'].methods_by_name['Suggest']._loaded_options = None
   _globals['_SUGGESTSERVICE'].methods_by_name['Suggest']._serialized_options = b'\220\002\001'
-  _globals['_SUGGESTIONSOURCE']._serialized_start=542
-  _globals['_SUGGESTIONSOURCE']._serialized_end=686
-  _globals['_SUGGESTIONFIT']._serialized_start=689
-  _globals['_SUGGESTIONFIT']._serialized_end=870
+  _globals['_SUGGESTIONSOURCE']._serialized_start=564
+  _globals['_SUGGESTIONSOURCE']._serialized_end=708
+  _globals['_SUGGESTIONFIT']._serialized_start=711
+  _globals['_SUGGESTIONFIT']._serialized_end=892
   _globals['_SUGGESTREQUEST']._serialized_start=81
-  _globals['_SUGGESTREQUEST']._serialized_end=222
-  _globals['_SUGGESTRESPONSE']._serialized_start=224
-  _globals['_SUGGESTRESPONSE']._serialized_end=320
-  _globals['_SUGGESTION']._serialized_start=323
-  _globals['_SUGGESTION']._serialized_end=539
-  _globals['_SUGGESTSERVICE']._serialized_start=872
-  _globals['_SUGGESTSERVICE']._serialized_end=957
+  _globals['_SUGGESTREQUEST']._serialized_end=244
+  _globals['_SUGGESTRESPONSE']._serialized_start=246
+  _globals['_SUGGESTRESPONSE']._serialized_end=342
+  _globals['_SUGGESTION']._serialized_start=345
+  _globals['_SUGGESTION']._serialized_end=561
+  _globals['_SUGGESTSERVICE']._serialized_start=894
+  _globals['_SUGGESTSERVICE']._serialized_end=979
 # @@protoc_insertion_point(module_scope)

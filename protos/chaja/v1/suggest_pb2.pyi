@@ -96,6 +96,7 @@ class SuggestRequest(_message.Message):
     LANGUAGE_CODE_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
     HIGHLIGHT_FIELD_NUMBER: _builtins.int
+    MIN_SEQUENCE_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     """text is what the user has typed so far. Required; not only whitespace. It has at most
     `Limits.max_query_characters` characters. A last syllable that is not finished (`신용ㄷ`), initial consonants
@@ -113,6 +114,8 @@ class SuggestRequest(_message.Message):
     """
     highlight: _text_pb2.TextUnit.ValueType
     """highlight asks for `Suggestion.highlights`, and is the unit of their ranges. Unset means no highlights."""
+    min_sequence: _builtins.int
+    """min_sequence is a sequence that the suggestions must have seen, as in `SearchRequest.min_sequence`."""
     @_builtins.property
     def filter(self) -> _filter_pb2.Filter:
         """filter restricts the suggestions to those of matching documents; phrases of synonyms belong to none. Unset means
@@ -127,10 +130,11 @@ class SuggestRequest(_message.Message):
         language_code: _builtins.str = ...,
         filter: _filter_pb2.Filter | None = ...,
         highlight: _text_pb2.TextUnit.ValueType = ...,
+        min_sequence: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "highlight", b"highlight", "language_code", b"language_code", "limit", b"limit", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "highlight", b"highlight", "language_code", b"language_code", "limit", b"limit", "min_sequence", b"min_sequence", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

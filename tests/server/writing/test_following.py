@@ -12,12 +12,12 @@ import pytest
 from server.catalogue.databases.postgresql import database, head
 from server.catalogue.location import DatabaseUrl
 from server.catalogue.store import Store
-from server.errors import LearningFailed, StoreUnavailable
+from server.errors import LearningFailed, OutOfRange, SequenceNotSeen, StoreUnavailable
 from server.feedback.process import Studied
 from server.live import building
 from server.logs.audit import AuditLog
 from server.writing import following, learning, live_catalogue, purging
-from tests.postgresql import Cluster
+from tests.postgresql import Cluster, end_connections
 from tests.server.making import until
 from tests.server.writing.making import Core, running, titled, upserts
 
@@ -120,6 +120,54 @@ async def test_the_vectors_of_another_servers_bundle_are_made_and_kept(
         revision = new.bundle.manifest.revision
         await until(lambda: old.store.versioned(["a"], revision)["a"].vectors is None)
         assert sorted(await old.found("환율")) == ["a", "b"]
+
+
+async def test_a_reader_waits_for_a_change_of_another_process(core: Core, other: Store) -> None:
+    await core.writer.upsert(upserts(titled("a", "환율"), titled("b", "환율")))
+    await core.reader.reach(2, max_seconds=0)
+    core.catalogue._follower.close()  # Announced changes are not applied.
+    with other.write() as transaction:
+        transaction.delete("a")
+    await core.reader.reach(3, max_seconds=10)
+    assert await core.found("환율") == ["b"]
+    with other.write() as transaction:
+        transaction.delete("b")
+    seen = "has not seen change 4 yet, but those up to 3: try again"
+    with core.committer.lock, pytest.raises(SequenceNotSeen, match=seen):  # Another write takes long.
+        await core.reader.reach(4, max_seconds=0.3)
+    await core.reader.reach(4, max_seconds=10)
+
+
+async def test_a_reader_refuses_a_sequence_that_the_store_has_not_had(core: Core, other: Store) -> None:
+    await core.writer.upsert(upserts(titled("a", "환율")))
+    with pytest.raises(OutOfRange, match=r"has not had the change 2: .* \(its last one is 1\)"):
+        await core.reader.reach(2, max_seconds=60)
+    with other.write() as transaction:
+        transaction.connection.execute("INSERT INTO gaps (first, last) VALUES (2, 9)")
+        transaction.sequence = 9
+        transaction.delete("a")
+    await core.reader.reach(10, max_seconds=10)
+    with pytest.raises(OutOfRange):
+        await core.reader.reach(5, max_seconds=10)
+
+
+async def test_the_lag_grows_while_the_store_is_away_or_changes_wait(
+    core: Core, cluster: Cluster, url: DatabaseUrl, other: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await core.writer.upsert(upserts(titled("a", "환율")))
+    assert core.catalogue.lag_seconds == 0
+    with core.committer.lock:
+        with other.write() as transaction:
+            transaction.delete("a")
+        await until(lambda: core.catalogue.lag_seconds > 0.2)
+    await until(lambda: core.catalogue.lag_seconds == 0)
+    name = url.name.rpartition("/")[2]
+    cluster.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+    end_connections(cluster, url)
+    await until(lambda: core.catalogue.lag_seconds > 0.2)
+    assert core.value("chaja_change_lag_seconds") == pytest.approx(core.catalogue.lag_seconds, abs=0.2)
+    cluster.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+    await until(lambda: core.catalogue.lag_seconds == 0)
 
 
 async def test_one_server_at_a_time_learns(core: Core, other: Store, monkeypatch: pytest.MonkeyPatch) -> None:

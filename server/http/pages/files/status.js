@@ -10,6 +10,7 @@ const KEPT_SECONDS = 900;
 const STATES = {
   loading: ["◐", "Loading"],
   serving: ["●", "Serving"],
+  lagging: ["◐", "Lagging"],
   draining: ["◑", "Draining"],
   failing: ["▲", "Failing"],
   hanging: ["▲", "Hanging"],
@@ -18,6 +19,7 @@ const STATES = {
 
 /** Sentence and alert of the states in which the server is broken. */
 const BROKEN = {
+  lagging: ["searches lack changes of the store, and health checks report NOT_SERVING until they have them", "ChajaIndexStale"],
   failing: ["a thread of the server has died, and health checks report NOT_SERVING: restart it or reload it", "ChajaWorkerDead"],
   hanging: ["the event loop of the server does not respond, and neither do health checks", "ChajaEventLoopLag"],
 };
