@@ -6,11 +6,13 @@
     python -m server export-catalogue --data DIR [--to FILE] [--synonyms-to FILE] [--rules-to FILE]
     python -m server migrate --data URL
 
-All but restore and learn may run while a server uses the directory.
+All but restore and learn may run while a server uses the directory. Where --data is required, the environment variable
+CHAJA_DATA replaces it: a URL with a password then is in no list of processes.
 """
 
 import argparse
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -27,6 +29,9 @@ from server.feedback.options import add_learn_options
 from server.files import new_file
 from server.programs import SERVER
 from server.shadow.options import add_shadow_options, check_shadow_options
+
+DATA_VARIABLE = "CHAJA_DATA"
+"""The server's variable of --data."""
 
 PORTION_DOCUMENTS = 1000
 """Documents read at a time."""
@@ -52,15 +57,18 @@ class Command(NamedTuple):
 def run(arguments: Sequence[str]) -> None:
     """Runs the command that the first argument names; raises StoreError, or SettingsError for invalid arguments."""
     parser = Parser(prog=SERVER, allow_abbrev=False)
+    data = os.environ.get(DATA_VARIABLE) or None
     commands = parser.add_subparsers(dest="command", required=True)
     for name, command in COMMANDS.items():
         described = commands.add_parser(name, help=command.help, description=command.help, allow_abbrev=False)
         described.add_argument(
             "--data",
             type=parse_location,
-            required=command.needs_data,
+            default=data if command.needs_data else None,
+            required=command.needs_data and data is None,
             metavar="DIR",
-            help="directory of the store, or the postgresql:// URL of its database",
+            help="directory of the store, or the postgresql:// URL of its database"
+            + (f" (environment: {DATA_VARIABLE})" if command.needs_data else ""),
         )
         for option, text in command.options.items():
             described.add_argument(option, type=Path, metavar="FILE", required=command.required, help=text)

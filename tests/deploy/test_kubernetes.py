@@ -1,8 +1,5 @@
 import json
-import os
 import re
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +10,16 @@ import yaml
 from server.command_line import parse_settings
 from server.setting_rows import setting_rows
 from server.settings import Settings
-from tests.deploy.manifests import COMPONENTS, KUBERNETES, documents_of, resource, resources_of
+from tests.deploy.manifests import (
+    COMPONENTS,
+    IMAGE_SETTINGS,
+    KUBERNETES,
+    documents_of,
+    environment_of,
+    rendered,
+    resource,
+    resources_of,
+)
 from tests.node import run_node
 from tools.doc_tables import documented_metrics
 
@@ -21,12 +27,6 @@ VERSIONS = ("1.30", "1.37")
 """The oldest Kubernetes that README.md names, and the newest whose schemas are known."""
 
 LABELS = {"app.kubernetes.io/name": "chaja"}
-IMAGE_SETTINGS = {
-    match[1]: match[2]
-    for match in re.finditer(
-        r"(CHAJA_\w+)=(\S+)", (KUBERNETES.parent / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
-    )
-}
 
 
 def container() -> dict[str, Any]:
@@ -83,31 +83,27 @@ def test_prometheus_gets_the_token_that_the_component_sets() -> None:
     assert added["value"]["credentials"] == {"name": "chaja-tokens", "key": "http"}
 
 
-def test_the_base_and_its_components_render_together(tmp_path: Path) -> None:
-    kubectl = shutil.which("kubectl")
-    if kubectl is None:
-        pytest.skip("kubectl is missing, and no Debian package has it")
-    base = os.path.relpath(KUBERNETES, tmp_path.resolve())
-    lines = ["namespace: search", f"resources: [{base}]", "components:"]
-    lines += [f"  - {base}/components/{each.name}" for each in COMPONENTS]
-    (tmp_path / "kustomization.yaml").write_text("\n".join(lines), encoding="utf-8")
-    run = subprocess.run([kubectl, "kustomize", tmp_path], capture_output=True, text=True, timeout=60, check=False)
-    assert run.returncode == 0, run.stderr
-    rendered = {each["kind"]: each for each in yaml.safe_load_all(run.stdout)}
-    assert rendered["NetworkPolicy"]["spec"]["podSelector"] == {"matchLabels": LABELS}
-    client = rendered["NetworkPolicy"]["spec"]["ingress"][0]["from"][0]["podSelector"]["matchLabels"]
+def test_the_base_renders_with_the_components_of_every_form() -> None:
+    resources = rendered("monitoring", "tokens")
+    assert resources["NetworkPolicy", "chaja"]["spec"]["podSelector"] == {"matchLabels": LABELS}
+    client = resources["NetworkPolicy", "chaja"]["spec"]["ingress"][0]["from"][0]["podSelector"]["matchLabels"]
     assert client == {"chaja-client": "true"}
-    assert rendered["PodDisruptionBudget"]["spec"]["selector"] == {"matchLabels": LABELS}
-    assert "authorization" in rendered["ServiceMonitor"]["spec"]["endpoints"][0]
-    (server,) = rendered["StatefulSet"]["spec"]["template"]["spec"]["containers"]
-    assert {each["name"] for each in server["env"]} == {"CHAJA_TOKENS", "CHAJA_HTTP_TOKEN_FILE"}
+    assert resources["PodDisruptionBudget", "chaja"]["spec"]["selector"] == {"matchLabels": LABELS}
+    assert "authorization" in resources["ServiceMonitor", "chaja"]["spec"]["endpoints"][0]
+    (server,) = resources["StatefulSet", "chaja"]["spec"]["template"]["spec"]["containers"]
+    settings = parse_settings([], environment_of(server, resources))
+    mounted = {each["mountPath"] for each in server["volumeMounts"]}
+    for file in (settings.tokens, settings.http_token_file):
+        assert file is not None
+        assert str(file.parent) in mounted
 
 
 def test_the_base_and_its_components_list_every_file() -> None:
     for folder in (KUBERNETES, *COMPONENTS):
         (kustomization,) = documents_of(folder / "kustomization.yaml")
         listed = {"kustomization.yaml", *kustomization.get("resources", [])}
-        listed |= {name for each in kustomization.get("configMapGenerator", []) for name in each["envs"]}
+        listed |= {name for each in kustomization.get("configMapGenerator", []) for name in each.get("envs", [])}
+        listed |= {each["path"] for each in kustomization.get("patches", []) if "path" in each}
         listed |= {"README.md", "adapter-rules.yaml"} if folder == KUBERNETES else set()
         assert {path.name for path in folder.iterdir() if path.is_file()} == listed
 
@@ -172,11 +168,3 @@ def test_the_names_that_resources_refer_to_exist() -> None:
     assert [each["configMapRef"]["name"] for each in container()["envFrom"]] == [
         each["name"] for each in kustomization["configMapGenerator"]
     ]
-
-
-def test_the_patch_of_the_tokens_sets_settings_that_exist() -> None:
-    (component,) = documents_of(KUBERNETES / "components/tokens/kustomization.yaml")
-    (patch,) = [each for each in component["patches"] if each["target"]["kind"] == "StatefulSet"]
-    variables = re.findall(r"name: (CHAJA_\w+)", patch["patch"])
-    assert variables
-    assert set(variables) <= {row.variable for row in setting_rows()}

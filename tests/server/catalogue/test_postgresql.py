@@ -407,3 +407,5 @@ def test_a_user_without_rights_is_told_so(cluster: Cluster, url: DatabaseUrl) ->
     cluster.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA chaja TO {role}", url=url)
     with contextlib.closing(Store(other)) as store:
         assert put(store, "b") == [2], "no more rights are needed"
+    assert isinstance(other, DatabaseUrl)
+    assert migrate(other) == (VERSION, VERSION), "there is nothing to do"

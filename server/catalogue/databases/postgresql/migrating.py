@@ -40,7 +40,10 @@ def _migrate(connection: PostgresqlConnection, url: DatabaseUrl) -> tuple[int, i
     before = schema_version(connection)
     if before > VERSION:
         raise newer(url, before)
-    connection.script(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}; SET LOCAL search_path = {SCHEMA}")
+    # IF NOT EXISTS would need the right to make schemas even if there is one.
+    if query_value(connection, f"SELECT to_regnamespace('{SCHEMA}')::text") is None:
+        connection.script(f"CREATE SCHEMA {SCHEMA}")
+    connection.script(f"SET LOCAL search_path = {SCHEMA}")
     if not before:
         connection.script(
             "CREATE TABLE migrations (version BIGINT PRIMARY KEY, applied TIMESTAMPTZ NOT NULL DEFAULT now())"
