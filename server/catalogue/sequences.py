@@ -14,7 +14,7 @@ import secrets
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from server.catalogue.databases.connection import Connection, query_value
+from server.catalogue.databases.connection import Connection, query_value, rows_among
 
 RATE_BITS = 20
 """Changes per second, as a power of two, that no store exceeds on average since 1970."""
@@ -32,9 +32,8 @@ class Gap(NamedTuple):
 
 def live_sequences_of(connection: Connection, ids: Iterable[str]) -> dict[str, int]:
     """Returns the sequences of the existing documents among `ids`, by id."""
-    query = "SELECT sequence FROM documents WHERE id = ? AND retired_seconds IS NULL"
-    found = ((id, query_value(connection, query, (id,))) for id in ids)
-    return {id: sequence for id, sequence in found if sequence is not None}
+    query = "SELECT id, sequence FROM documents WHERE retired_seconds IS NULL AND id IN"
+    return dict(rows_among(connection, query, ids))
 
 
 def gap_after(sequence: int, connection: Connection, *, now_seconds: float) -> Gap:

@@ -47,7 +47,13 @@ DocumentRow = tuple[int, str, bytes, int]
 VectorRow = tuple[bytes | None, bytes | None, int | None, int | None]
 """Spans and matrix of the vectors of a version, and their checksums."""
 
-NO_VECTORS: VectorRow = (None, None, None, None)
+LIVE = (
+    "SELECT d.sequence, d.id, d.content, d.checksum, v.spans, v.matrix, v.spans_checksum, v.matrix_checksum "
+    "FROM documents d LEFT JOIN vectors v "
+    "ON v.sequence = d.sequence AND v.revision = (SELECT number FROM revisions WHERE revision = ?) "
+    "WHERE d.retired_seconds IS NULL AND"
+)
+"""The live documents with the vectors of a model."""
 
 
 class Store:
@@ -157,11 +163,11 @@ class Store:
         found = {}
         with self.reading() as connection:
             for id in ids:
-                if (row := _live_row(connection, id)) is not None:
+                row = connection.execute(f"{LIVE} d.id = ?", (revision, id)).fetchone()
+                if row is not None:
                     # A damaged document counts as missing: the caller is about to replace it.
                     with contextlib.suppress(DatabaseDamaged):
-                        vectors = self._vectors(_vector_row(connection, row[0], revision), row[0])
-                        found[id] = Versioned(row[0], self._document(row), vectors)
+                        found[id] = self._version(row)
         return found
 
     def fetch(
@@ -217,16 +223,11 @@ class Store:
 
         They are read in portions: a document that changes meanwhile is yielded again later.
         """
-        query = (
-            "SELECT d.sequence, d.id, d.content, d.checksum, v.spans, v.matrix, v.spans_checksum, v.matrix_checksum "
-            "FROM documents d LEFT JOIN vectors v "
-            "ON v.sequence = d.sequence AND v.revision = (SELECT number FROM revisions WHERE revision = ?) "
-            "WHERE d.sequence > ? AND d.retired_seconds IS NULL ORDER BY d.sequence LIMIT ?"
-        )
+        query = f"{LIVE} d.sequence > ? ORDER BY d.sequence LIMIT ?"
         while True:
             with self.snapshot() as connection:
                 rows = _rows(connection, query, (revision, sequence, READ_ROWS), max_bytes=READ_BYTES)
-            found = [Versioned(row[0], self._document(row[:4]), self._vectors(row[4:], row[0])) for row in rows]
+            found = [self._version(row) for row in rows]
             if not found:
                 return
             yield from found
@@ -341,6 +342,10 @@ class Store:
         with self.reading() as connection:
             return dict(connection.execute("SELECT id, digest FROM file_rules WHERE kind = ?", (kind,)))
 
+    def _version(self, row: Any) -> Versioned:
+        """Returns a version from a row of `LIVE`."""
+        return Versioned(row[0], self._document(row[:4]), self._vectors(row[4:], row[0]))
+
     def _document(self, row: DocumentRow, fields: Fields | None = None) -> Document:
         sequence, id, content, checksum = row
         self._compare(checksum, checksum_of(id.encode(), content), sequence)
@@ -364,15 +369,6 @@ def _live_row(connection: Connection, id: str) -> DocumentRow | None:
     query = "SELECT sequence, id, content, checksum FROM documents WHERE id = ? AND retired_seconds IS NULL"
     row: DocumentRow | None = connection.execute(query, (id,)).fetchone()
     return row
-
-
-def _vector_row(connection: Connection, sequence: int, revision: str) -> VectorRow:
-    query = (
-        "SELECT v.spans, v.matrix, v.spans_checksum, v.matrix_checksum "
-        "FROM vectors v JOIN revisions r ON r.number = v.revision WHERE v.sequence = ? AND r.revision = ?"
-    )
-    row: VectorRow | None = connection.execute(query, (sequence, revision)).fetchone()
-    return row or NO_VECTORS
 
 
 def _rows(connection: Connection, query: str, parameters: Sequence[object], *, max_bytes: int) -> list[Any]:

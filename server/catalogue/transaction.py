@@ -3,14 +3,13 @@
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-import numpy as np
-
 from server.catalogue.checksums import checksum_of, rule_checksum
-from server.catalogue.databases.connection import Connection, query_value
+from server.catalogue.databases.connection import Connection, query_value, rows_among
 from server.catalogue.document import Document, content_of
 from server.catalogue.encoded import Vectors, Versioned
+from server.catalogue.pending import ABSENT, MOST_BYTES, START, DocumentChange, Live, PendingChanges, Position
 from server.catalogue.rules import RuleKind
-from server.catalogue.sequences import Gap, live_sequences_of
+from server.catalogue.sequences import Gap
 
 REQUEST_SECONDS = 24 * 3600.0
 """Time for which a call is remembered by its request_id, and an import by its id."""
@@ -19,81 +18,111 @@ REQUEST_SECONDS = 24 * 3600.0
 class Transaction:
     """Changes documents and rules. Obtain it from `Store.write`.
 
-    `added` has the new versions in order, `retired` the sequences of replaced and deleted versions. `connection` is for
-    the tables of other modules.
+    Changes of documents are written together, at the latest by `finish`. Call `read_versions` before changing many.
+    `added` has the new versions in order, `retired` the sequences of replaced and deleted versions.
     """
 
     def __init__(self, connection: Connection, sequence: int, *, now_seconds: float, gap: Gap | None = None) -> None:
         """Continues after `sequence`, or after a gap, which the first change records. `now_seconds` is a Unix time."""
-        self.connection = connection
+        self._connection = connection
         self._gap = gap
         self._now = now_seconds
         self.sequence = sequence
         self.added: list[Versioned] = []
         self.retired: list[int] = []
-        self._numbers: dict[str, int] = {}  # Of revisions.
+        self._pending = PendingChanges()
+        self._began = START  # Where the changes within `together` begin.
+        self._savepoint_is_due = False  # Before anything is written within `together`.
+        self._live: dict[str, Live] = {}
+
+    @property
+    def connection(self) -> Connection:
+        """The connection, for the tables of other modules; all changes so far are written first."""
+        self._write()
+        return self._connection
 
     @contextlib.contextmanager
     def together(self) -> Iterator[None]:
-        """Rolls back the changes within the context if it ends with an error; the transaction continues."""
+        """Rolls back the changes within the context if it ends with an error; the transaction continues.
+
+        Do not nest it.
+        """
         before = self.sequence, len(self.added), len(self.retired)
-        self.connection.execute("SAVEPOINT together")
+        self._began, self._savepoint_is_due = self._pending.position, True
         try:
             yield
         except BaseException:
-            if self.connection.in_transaction:  # SQLite rolls the whole transaction back if the disk is full.
-                self.connection.execute("ROLLBACK TO together")
-                self.connection.execute("RELEASE together")
+            if not self._savepoint_is_due and self._connection.in_transaction:
+                # SQLite rolls the whole transaction back if the disk is full.
+                self._connection.execute("ROLLBACK TO together")
+                self._connection.execute("RELEASE together")
+            self._savepoint_is_due = False
+            self._pending.undo(self._began)
+            self._live = {change.id: change.live for change in self._pending.documents}
             self.sequence = before[0]
-            self._numbers.clear()
             del self.added[before[1] :], self.retired[before[2] :]
             raise
-        self.connection.execute("RELEASE together")
+        if not self._savepoint_is_due:
+            self._connection.execute("RELEASE together")
+        self._savepoint_is_due = False
 
-    def current(self, id: str) -> tuple[int, bytes | None]:
-        """Returns a document's version, 0 if there is none, and its content, None if it is missing or damaged."""
-        row = self.connection.execute(
-            "SELECT sequence, content, checksum FROM documents WHERE id = ? AND retired_seconds IS NULL", (id,)
-        ).fetchone()
-        if row is None:
-            return 0, None
-        version, content, checksum = row
-        return version, content if checksum_of(id.encode(), content) == checksum else None
+    def finish(self) -> None:
+        """Writes the changes that are not written yet."""
+        self._write()
 
-    def id_of(self, sequence: int) -> str | None:
-        """Returns the id of the live document with a version; None if there is none."""
-        query = "SELECT id FROM documents WHERE sequence = ? AND retired_seconds IS NULL"
-        id: str | None = query_value(self.connection, query, (sequence,))
-        return id
+    def read_versions(self, ids: Iterable[str]) -> None:
+        """Reads the versions of documents that are about to be changed in one query, instead of one by one."""
+        unknown = {id for id in ids if id not in self._live}
+        query = "SELECT id, sequence, checksum FROM documents WHERE retired_seconds IS NULL AND id IN"
+        found = {row[0]: Live(*row[1:]) for row in rows_among(self._connection, query, unknown)}
+        self._live.update((id, found.get(id, ABSENT)) for id in unknown)
+
+    def version(self, id: str) -> int:
+        """Returns a document's version, 0 if there is none."""
+        return self._live_of(id).version
+
+    def holds(self, document: Document) -> bool:
+        """Returns whether the live version of a document is equal to it, and not damaged."""
+        live, new = self._live_of(document.id), content_of(document)
+        if not live.version or live.checksum != checksum_of(document.id.encode(), new):
+            return False
+        content = live.content
+        if content is None:
+            query = "SELECT content FROM documents WHERE sequence = ?"
+            content = query_value(self._connection, query, (live.version,))
+        return content == new
+
+    def ids_of(self, sequences: Sequence[int]) -> dict[int, str]:
+        """Returns the ids of the live documents with these versions, by version, in the same order."""
+        query = "SELECT sequence, id, checksum FROM documents WHERE retired_seconds IS NULL AND sequence IN"
+        found = {row[0]: row[1:] for row in rows_among(self.connection, query, sequences)}
+        self._live.update((id, Live(sequence, checksum)) for sequence, (id, checksum) in found.items())
+        return {sequence: found[sequence][0] for sequence in sequences if sequence in found}
 
     def put(self, document: Document, vectors: Vectors, *, revision: str) -> int:
         """Writes a document, replacing the one with its id; returns its version."""
-        self._retire(document.id)
-        self._advance()
         content = content_of(document)
-        self.connection.execute("DELETE FROM deletions WHERE id = ?", (document.id,))
-        self.connection.execute(
-            "INSERT INTO documents (sequence, id, checksum, content) VALUES (?, ?, ?, ?)",
-            (self.sequence, document.id, checksum_of(document.id.encode(), content), content),
-        )
-        self.put_vectors(self.sequence, vectors, revision=revision)
+        self._advance()
+        self._change(document.id, Live(self.sequence, checksum_of(document.id.encode(), content), content))
         self.added.append(Versioned(self.sequence, document, vectors))
+        self.put_vectors(self.sequence, vectors, revision=revision)
         return self.sequence
 
     def delete(self, id: str) -> int:
         """Deletes an existing document; returns the sequence of the deletion."""
-        self._retire(id)
         self._advance()
-        self.connection.execute("INSERT INTO deletions (sequence, id) VALUES (?, ?)", (self.sequence, id))
+        self._change(id, ABSENT)
         return self.sequence
 
     def sequences_of(self, ids: Iterable[str]) -> dict[str, int]:
         """Returns the versions of the existing documents among `ids`, by id."""
-        return live_sequences_of(self.connection, ids)
+        ids = list(ids)
+        self.read_versions(ids)
+        return {id: self._live[id].version for id in ids if self._live[id].version}
 
     def rule(self, kind: RuleKind, id: str) -> tuple[int, bytes | None]:
         """Returns a rule's version and content; 0 and None if there is none."""
-        row = self.connection.execute(
+        row = self._connection.execute(
             "SELECT sequence, content FROM rules WHERE kind = ? AND id = ? AND content IS NOT NULL", (kind, id)
         ).fetchone()
         return (0, None) if row is None else (row[0], row[1])
@@ -102,7 +131,7 @@ class Transaction:
         """Returns the ids of all rules of a kind."""
         return [
             row[0]
-            for row in self.connection.execute(
+            for row in self._connection.execute(
                 "SELECT id FROM rules WHERE kind = ? AND content IS NOT NULL ORDER BY id", (kind,)
             )
         ]
@@ -128,26 +157,22 @@ class Transaction:
 
     def put_vectors(self, sequence: int, vectors: Vectors, *, revision: str) -> None:
         """Writes a model's vectors of a version of a document; does nothing if the version has been purged."""
-        spans = np.ascontiguousarray(vectors.spans, dtype="<i4").tobytes()
-        matrix = np.ascontiguousarray(vectors.matrix, dtype="<f4").tobytes()
-        self.connection.execute(
-            "INSERT INTO vectors (sequence, revision, spans_checksum, matrix_checksum, spans, matrix) "
-            "SELECT sequence, ?, ?, ?, ?, ? FROM documents WHERE sequence = ? ON CONFLICT (sequence, revision) "
-            "DO UPDATE SET spans_checksum = excluded.spans_checksum, matrix_checksum = excluded.matrix_checksum, "
-            "spans = excluded.spans, matrix = excluded.matrix",
-            (self._number_of(revision), checksum_of(spans), checksum_of(matrix), spans, matrix, sequence),
-        )
+        self._pending.add_vectors(sequence, vectors, revision=revision)
+        if self._pending.size_bytes > MOST_BYTES:
+            self._write()
 
     def use_vectors(self, revision: str) -> None:
         """Stores that the vectors of a model are used now."""
         self.connection.execute(
-            "UPDATE revisions SET used_seconds = ? WHERE number = ?", (self._now, self._number_of(revision))
+            "INSERT INTO revisions (revision, used_seconds) VALUES (?, ?) "
+            "ON CONFLICT (revision) DO UPDATE SET used_seconds = excluded.used_seconds",
+            (revision, self._now),
         )
 
     def forget_vectors(self, revision: str, *, limit: int) -> int:
         """Deletes up to `limit` vectors of a model; returns their number."""
-        number = self._number_of(revision)
-        return self.connection.execute(
+        number = query_value(self.connection, "SELECT number FROM revisions WHERE revision = ?", (revision,))
+        return self._connection.execute(
             "DELETE FROM vectors WHERE revision = ? "
             "AND sequence IN (SELECT sequence FROM vectors WHERE revision = ? LIMIT ?)",
             (number, number, limit),
@@ -166,7 +191,7 @@ class Transaction:
     def request_digest(self, request_id: str) -> bytes | None:
         """Returns the digest of the call with a request_id; None if it is unknown."""
         query = "SELECT digest FROM requests WHERE request_id = ?"
-        digest: bytes | None = query_value(self.connection, query, (request_id,))
+        digest: bytes | None = query_value(self._connection, query, (request_id,))
         return digest
 
     def advance_import(self, import_id: str, position: int) -> None:
@@ -210,23 +235,27 @@ class Transaction:
             self.sequence = self._gap.last
         self.sequence += 1
 
-    def _retire(self, id: str) -> None:
-        sequence = live_sequences_of(self.connection, [id]).get(id)
-        if sequence is not None:
-            self.connection.execute(
-                "UPDATE documents SET retired_seconds = ? WHERE sequence = ?", (self._now, sequence)
-            )
-            self.retired.append(sequence)
+    def _live_of(self, id: str) -> Live:
+        self.read_versions([id])
+        return self._live[id]
 
-    def _number_of(self, revision: str) -> int:
-        if (number := self._numbers.get(revision)) is None:
-            query = "SELECT number FROM revisions WHERE revision = ?"
-            found = query_value(self.connection, query, (revision,))
-            if found is None:
-                insert = (  # Another server may insert it at the same time.
-                    "INSERT INTO revisions (revision, used_seconds) VALUES (?, ?) "
-                    "ON CONFLICT (revision) DO UPDATE SET used_seconds = excluded.used_seconds RETURNING number"
-                )
-                found = query_value(self.connection, insert, (revision, self._now))
-            number = self._numbers[revision] = int(found)
-        return number
+    def _change(self, id: str, live: Live) -> None:
+        """Gives a document its next version, or none, at the present sequence."""
+        if replaced := self.version(id):
+            self.retired.append(replaced)
+        self._pending.add(DocumentChange(self.sequence, id, live, replaced))
+        self._live[id] = live
+
+    def _write(self) -> None:
+        """Writes the pending changes. Within `together`, a savepoint precedes the first of those made there."""
+        if self._savepoint_is_due:
+            self._write_until(self._began)
+            self._began = START
+            self._connection.execute("SAVEPOINT together")
+            self._savepoint_is_due = False
+        self._write_until(self._pending.position)
+
+    def _write_until(self, end: Position) -> None:
+        if end != START:
+            self._connection.write_documents(self._pending.rows(end, self._now))
+            self._pending.drop(end)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from server.attributes.filter import Filter
 from server.catalogue.changes import Delete, Outcome
-from server.catalogue.document import Document, content_of
+from server.catalogue.document import Document
 from server.catalogue.encoded import Vectors
 from server.catalogue.store import Store
 from server.catalogue.transaction import Transaction
@@ -48,6 +48,11 @@ class Put(NamedTuple):
     document: Document
     vectors: Vectors | None
     expected_version: int | None = None
+
+    @property
+    def id(self) -> str:
+        """The document's id."""
+        return self.document.id
 
 
 class FileRecord(NamedTuple):
@@ -198,6 +203,7 @@ class Committer:
             with self._store.write() as transaction:
                 self._follow_others()
                 self._rules = self.index.state.rules  # Of each request, those after it; used once the group is durable.
+                transaction.read_versions(change.id for request in group for change in request.changes)
                 for request in group:
                     outcomes.append(self._attempt(request, transaction))
                 self._behind_since = time.monotonic()
@@ -248,11 +254,11 @@ class Committer:
         return outcomes
 
     def _put(self, put: Put, request: CommitRequest, transaction: Transaction) -> Outcome:
-        id = put.document.id
-        version, content = transaction.current(id)
+        id = put.id
+        version = transaction.version(id)
         if put.expected_version not in (None, version):
             return _conflict(id, put.expected_version, version)
-        if content == content_of(put.document):
+        if transaction.holds(put.document):
             return Outcome(id, version, changed=False)
         if put.vectors is None or request.revision != self.index.revision:
             raise Outdated
@@ -260,7 +266,7 @@ class Committer:
 
     @staticmethod
     def _delete(delete: Delete, transaction: Transaction) -> Outcome:
-        version, _ = transaction.current(delete.id)
+        version = transaction.version(delete.id)
         if delete.expected_version not in (None, version):
             return _conflict(delete.id, delete.expected_version, version)
         if not version:
@@ -268,12 +274,9 @@ class Committer:
         return Outcome(delete.id, transaction.delete(delete.id), changed=True)
 
     def _delete_matching(self, filter: Filter, transaction: Transaction) -> list[Outcome]:
-        outcomes = []
-        for sequence in self.index.state.matching(filter).tolist():
-            id = transaction.id_of(sequence)
-            if id is not None:  # A request of the same group may have replaced it.
-                outcomes.append(Outcome(id, transaction.delete(id), changed=True))
-        return outcomes
+        # Those that a request of the same group has replaced are not live any more.
+        ids = transaction.ids_of(self.index.state.matching(filter).tolist()).values()
+        return [Outcome(id, transaction.delete(id), changed=True) for id in ids]
 
     def _settle(self, group: Sequence[CommitRequest], error: Exception) -> None:
         self._loop.call_soon_threadsafe(_settle_each, group, [error] * len(group))

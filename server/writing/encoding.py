@@ -88,12 +88,14 @@ class DocumentEncoder:
     ) -> tuple[list[Prepared | ChajaError | None], list[Text]]:
         """Returns the documents cut into passages, and the distinct texts to encode."""
         times = Counter(document.id for document in documents)
+        stored = self._store.sequences_of(times)
         prepared: list[Prepared | ChajaError | None] = []
         for document in documents:
+            id = document.id
             # One at a time: the stored documents may be far larger than those that replace them.
-            before = self._store.versioned([document.id], bundle.manifest.revision).get(document.id)
+            before = self._store.versioned([id], bundle.manifest.revision).get(id) if id in stored else None
             # If an id occurs twice, the stored document is not the one that the second write replaces.
-            once = times[document.id] == 1
+            once = times[id] == 1
             if once and before is not None and content_of(before.document) == content_of(document):
                 prepared.append(None)
                 continue

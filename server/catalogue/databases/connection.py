@@ -6,10 +6,16 @@ and quotes around the column "user".
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from itertools import islice
 from typing import Any, Protocol
+
+from server.catalogue.databases.document_rows import DocumentRows
 
 ALL_ROWS = 2**62
 """A LIMIT that no table exceeds."""
+
+LIST_VALUES = 500
+"""Values of a query's list at a time: a statement has a bounded number of parameters."""
 
 
 class Cursor(Protocol):
@@ -47,11 +53,21 @@ class Connection(Protocol):
     def stream(self, sql: str, parameters: Sequence[object] = ..., /) -> AbstractContextManager[Cursor]:
         """Runs a query whose rows need not fit into memory. Within `Database.snapshot` only."""
 
+    def write_documents(self, rows: DocumentRows, /) -> None:
+        """Writes the rows of changed documents, in as few statements as the database allows."""
+
 
 def query_value(connection: Connection, query: str, parameters: Sequence[object] = ()) -> Any:
     """Returns the first column of a query's first row; None if it has no row."""
     row = connection.execute(query, parameters).fetchone()
     return None if row is None else row[0]
+
+
+def rows_among(connection: Connection, query: str, values: Iterable[object]) -> Iterator[Any]:
+    """Yields the rows of a query that ends with IN, for some values, which may be many."""
+    left = iter(values)
+    while some := list(islice(left, LIST_VALUES)):
+        yield from connection.execute(f"{query} ({', '.join('?' * len(some))})", some).fetchall()
 
 
 def limit_of(limit: int) -> int:

@@ -133,6 +133,7 @@ class SqliteDatabase:
             try:
                 transaction = Transaction(self._writer, self.sequence, now_seconds=time.time(), gap=self._gap)
                 yield transaction
+                transaction.finish()
                 self._writer.execute("COMMIT")
             except BaseException:
                 # SQLite rolls some failures back automatically.

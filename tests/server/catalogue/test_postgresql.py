@@ -291,7 +291,7 @@ def test_a_follower_never_sees_a_smaller_sequence_appear(cluster: Cluster, works
         for number, work in enumerate(works):
             with contextlib.suppress(ZeroDivisionError), store.write() as transaction:
                 for step, kind in enumerate(work):
-                    if kind == "put" or not transaction.current(name)[0]:
+                    if kind == "put" or not transaction.version(name):
                         transaction.put(document(name, f"{number} {step}"), vectors(), revision=REVISION)
                     elif kind == "rule":
                         transaction.put_rule(RuleKind.SYNONYM, name, b"x")

@@ -10,9 +10,12 @@ from typing import Any
 import psycopg
 from psycopg.adapt import Buffer, Loader
 from psycopg.pq import Format, TransactionStatus
+from psycopg.types.array import ListBinaryDumper
 from psycopg.types.numeric import Int8BinaryDumper
 from psycopg.types.string import StrBinaryDumper
 
+from server.catalogue.databases.document_rows import DocumentRows
+from server.catalogue.databases.postgresql.document_rows import write_document_rows
 from server.catalogue.location import DatabaseUrl
 
 SCHEMA = "chaja"
@@ -45,6 +48,7 @@ class PostgresqlConnection:
         adapters = self._raw.adapters
         adapters.register_dumper(int, Int8BinaryDumper)  # One type for all sizes: a statement is prepared once.
         adapters.register_dumper(str, _TextDumper)
+        adapters.register_dumper(list, ListBinaryDumper)  # As text, bytes take several times as long.
         adapters.register_loader("text", _TextLoader)
         self._streams = itertools.count()
         self._polled = select.poll()
@@ -83,6 +87,10 @@ class PostgresqlConnection:
     def announced(self, seconds: float) -> list[str]:
         """Returns the payloads of the channels that the connection listens to; waits for one for `seconds` at most."""
         return [each.payload for each in self._raw.notifies(timeout=seconds, stop_after=1)]
+
+    def write_documents(self, rows: DocumentRows, /) -> None:
+        """Writes the rows of changed documents in one statement."""
+        write_document_rows(self, rows)
 
     def script(self, statements: str) -> psycopg.Cursor[Any]:
         """Runs statements without parameters in one round trip; returns the rows of the last one."""

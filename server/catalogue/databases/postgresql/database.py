@@ -39,6 +39,10 @@ LOCK_SECONDS = 60
 IDLE_SECONDS = 30
 """Time without a statement after which PostgreSQL ends a transaction: a server that hangs must not block the others."""
 
+PLANNED_ONCE = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET jit = off"
+"""Settings of the connection that writes. To plan its statements each time would take as long as to run them. All look
+rows up by an index, which a plan from the time of empty tables must use, too; so their costs say nothing to JIT."""
+
 WORK_LOCK = 0x43484A42
 """First key of the advisory locks of `alone`."""
 
@@ -121,6 +125,7 @@ class PostgresqlDatabase:
                 self._compare(connection, head, seen)
                 transaction = Transaction(connection, head.sequence, now_seconds=head.now_seconds, gap=head.gap)
                 yield transaction
+                transaction.finish()
                 commit_at(connection, transaction.sequence, head)
             except BaseException:
                 self._roll_back(connection)
@@ -134,6 +139,7 @@ class PostgresqlDatabase:
             connection.script("BEGIN")
             transaction = Transaction(connection, self.sequence, now_seconds=_now_seconds(connection))
             yield transaction
+            transaction.finish()
             assert not transaction.added + transaction.retired, "a change needs a sequence: use `write`"
             commit(connection)
 
@@ -213,7 +219,9 @@ class PostgresqlDatabase:
             if self._writer is not None:
                 self._writer.close()
                 self._writer = None
-            self._writer = self._connect()
+            connection = self._connect()
+            connection.script(PLANNED_ONCE)
+            self._writer = connection
         return self._writer
 
     @staticmethod

@@ -81,7 +81,7 @@ def record_origin(connection: PostgresqlConnection) -> None:
 
 def has_lost(connection: PostgresqlConnection, head: Head, seen: int) -> bool:
     """Returns whether a log that has had the sequence `seen` has lost it."""
-    return head.sequence < seen or is_in_gap(connection, seen)
+    return head.sequence < seen or (head.sequence > seen and is_in_gap(connection, seen))
 
 
 def _head(rows: Cursor) -> Head:
