@@ -5,6 +5,7 @@ serves. Calls go to the new bundle only when its index is complete. If anything 
 """
 
 import asyncio
+import contextlib
 import gc
 import logging
 import threading
@@ -22,6 +23,7 @@ from server.encoding.manifest import MANIFEST_FILE, Manifest, check_files, read_
 from server.engine import Engine, EngineSlot
 from server.errors import BundleError, ChajaError, LoadingCancelled, NotReady, ReadOnly, ReloadFailed
 from server.feedback.process import Studied, Task
+from server.live.cancelling import LoadCancelled
 from server.live.loading import Loaded, load
 from server.live.opening import Opening
 from server.live.snapshots import SnapshotFolder
@@ -85,6 +87,7 @@ class Reloader:
         self._learning: Learning | None = None
         self._loaded = False
         self._cancelled = threading.Event()
+        self._running: tuple[str, LoadCancelled] | None = None  # The load of a new bundle: its revision, what ends it.
         # One thread does all loading: no other work gets its low priority, and its memory is in one pool.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="loader")
         self._reloading = asyncio.Lock()
@@ -101,7 +104,7 @@ class Reloader:
             self.progress.begin("reading the catalogue file")
             await self._in_thread(self._files.check, self._store)
         self.progress.begin("opening the model")
-        loaded = await self._in_thread(self._load, background=False)
+        loaded = await self._in_thread(self._load, LoadCancelled(self._cancelled), background=False)
         self._put(loaded)
         self._catalogue = LiveCatalogue(
             self._store,
@@ -227,14 +230,14 @@ class Reloader:
         """Runs work in the loader's thread, after its earlier work."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, partial(work, *arguments, **options))
 
-    def _load(self, *, background: bool) -> Loaded:
-        if self._cancelled.is_set():
+    def _load(self, cancelled: LoadCancelled, *, background: bool) -> Loaded:
+        if cancelled.is_set():
             raise LoadingCancelled
         return load(
             self._settings,
             self._store,
             folder=self._folder,
-            cancelled=self._cancelled,
+            cancelled=cancelled,
             progress=self.progress,
             opening=None if background else self._opening,
             snapshots=None if background else self._snapshots,
@@ -287,12 +290,18 @@ class Reloader:
             self._importing = None
 
     async def _reload_after_others(self) -> Engine:
+        await self._stop_outdated()
         async with self._reloading:
             self._next = None
             try:
                 await self._reload()
             except ChajaError as error:
                 raise ReloadFailed(f"{error}; the previous bundle and catalogue keep serving") from None
+            except LoadingCancelled:
+                if self._cancelled.is_set():
+                    raise
+                reason = "stopped, because another bundle has taken its place on disk"
+                raise ReloadFailed(f"{reason}; the previous bundle and catalogue keep serving") from None
         engine = self._slot.engine
         name, revision, state = engine.manifest.name, engine.manifest.revision, engine.index.state
         counts = state.slots.live_count, state.live_vectors
@@ -303,19 +312,37 @@ class Reloader:
         await self._in_thread(self._files.check, self._store)  # If one file is invalid, none is used.
         revision = await self._in_thread(self._revision_on_disk)
         if revision != self._slot.engine.manifest.revision or self._slot.broken:
-            await self.catalogue.use(revision)
-            loaded = await self._in_thread(self._load, background=True)
-            before = self._slot.engine
-            try:
-                await self.catalogue.replace(loaded, partial(self._put, loaded))
-            finally:
-                if self._slot.engine is not before:
-                    retiring = asyncio.create_task(_retire(before))
-                    self._retiring.add(retiring)
-                    retiring.add_done_callback(self._retiring.discard)
-                del before  # `_retire` frees it.
+            async with self.catalogue.loading(revision):
+                await self._replace(revision)
             self._serving()
         await self._import_files()
+
+    async def _replace(self, revision: str) -> None:
+        """Loads the bundle on disk, which has this revision, and serves it."""
+        cancelled = LoadCancelled(self._cancelled)
+        self._running = revision, cancelled
+        try:
+            loaded = await self._in_thread(self._load, cancelled, background=True)
+        finally:
+            self._running = None
+        before = self._slot.engine
+        try:
+            await self.catalogue.replace(loaded, partial(self._put, loaded))
+        finally:
+            if self._slot.engine is not before:
+                retiring = asyncio.create_task(_retire(before))
+                self._retiring.add(retiring)
+                retiring.add_done_callback(self._retiring.discard)
+            del before  # `_retire` frees it.
+
+    async def _stop_outdated(self) -> None:
+        """Stops the load of a bundle that is no longer on disk, so that operators can go back at once."""
+        if self._running is not None:
+            with contextlib.suppress(BundleError):
+                on_disk = (await asyncio.to_thread(self._manifest_on_disk)).revision
+                # The load may have ended meanwhile.
+                if self._running is not None and on_disk != self._running[0]:
+                    self._running[1].set()
 
     def _is_outdated(self) -> bool:
         """Returns whether the bundle on disk differs from the one that serves."""

@@ -35,6 +35,12 @@ log = logging.getLogger(__name__)
 PORTION_DOCUMENTS = 512
 """Documents that are encoded and stored at a time."""
 
+FEW_DOCUMENTS = 32
+"""Documents of a portion that a server encodes without asking whether another one does."""
+
+OTHERS_SECONDS = 0.5
+"""Time between two reads of what another server has encoded."""
+
 LOADING_NICENESS = 15
 """Niceness of threads that load while the server serves. It is above that of the workers."""
 
@@ -61,6 +67,7 @@ class IndexBuilder:
     progress: Progress = field(default_factory=Progress)
     background: bool = False
     _encoded_texts: int = field(default=0, init=False)
+    _waited: bool = field(default=False, init=False)
     _reported: float = field(default_factory=time.monotonic, init=False)
 
     def complete(self, index: LiveIndex) -> None:
@@ -78,19 +85,46 @@ class IndexBuilder:
         """
         until = self.store.sequence
         self.progress.begin("indexing the stored documents", total=len(self.store))
-        documents = self.store.after(index.state.sequence, self.bundle.manifest.revision)
+        documents = self._stored(index)
         initializer = partial(give_way, LOADING_NICENESS) if self.background else None
         with ThreadPoolExecutor(self.threads, thread_name_prefix="catalogue", initializer=initializer) as pool:
             while portion := list(islice(documents, PORTION_DOCUMENTS)):
                 self.check()
-                added = self._with_vectors(portion, pool.map)
-                index.follow(added, [], sequence=added[-1].sequence)
-                self.progress.advance(len(index.state.slots.sequences))
-                self._report(index)
+                if sum(each.vectors is None for each in portion) <= FEW_DOCUMENTS:
+                    self._add(index, portion, pool.map)
+                    continue
+                # All servers that load a bundle need these vectors: one of them makes them.
+                with self.store.alone(f"encode {self.bundle.manifest.revision}") as is_alone:
+                    if is_alone:  # Another server may have made them since they were read.
+                        self._add(index, list(islice(self._stored(index), PORTION_DOCUMENTS)), pool.map)
+                if not is_alone:
+                    self._wait_for_others()
+                documents = self._stored(index)
         slots = index.state.slots
         retired = np.setdiff1d(slots.sequences[slots.live], self.store.live_sequences(), assume_unique=True)
         rules = QueryRules.read(self.store.rules, self.store.sequences_of)
         index.follow([], retired.tolist(), sequence=max(until, index.state.sequence), rules=rules)
+
+    def _stored(self, index: LiveIndex) -> Iterator[Versioned]:
+        """Yields the documents that an index lacks."""
+        return self.store.after(index.state.sequence, self.bundle.manifest.revision)
+
+    def _add(
+        self, index: LiveIndex, portion: Sequence[Versioned], map: Callable[..., Iterable[NDArray[np.float32]]]
+    ) -> None:
+        added = self._with_vectors(portion, map)
+        if added:
+            index.follow(added, [], sequence=added[-1].sequence)
+        self.progress.advance(len(index.state.slots.sequences))
+        self._report(index)
+
+    def _wait_for_others(self) -> None:
+        """Waits while another server encodes the documents."""
+        if not self._waited:
+            log.info("another server encodes the documents for revision %s: waiting", self.bundle.manifest.revision)
+            self._waited = True
+        self.cancelled.wait(OTHERS_SECONDS)
+        self.check()
 
     def follow(self, index: LiveIndex) -> None:
         """Applies the store's changes to an index that serves. The work depends on the number of changes alone.

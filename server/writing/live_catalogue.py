@@ -4,9 +4,10 @@ Every few seconds it checks whether to rebuild or save the index, and purges the
 """
 
 import asyncio
+import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 from server.catalogue.store import Store
 from server.engine import EngineSlot
@@ -105,9 +106,14 @@ class LiveCatalogue:
         """Time since searches have lacked changes of the store, or since the store has been away."""
         return max(self._committer.lag_seconds, self._follower.away_seconds)
 
-    async def use(self, revision: str) -> None:
-        """Keeps the vectors of a model that is being loaded, beside those of the served one."""
+    @contextlib.asynccontextmanager
+    async def loading(self, revision: str) -> AsyncIterator[None]:
+        """Keeps the vectors of a model within the context, beside those of the served one."""
         await _in_thread(self._purger.use, self._loaded.index.revision, revision)
+        try:
+            yield
+        finally:
+            await _in_thread(self._purger.use, self._loaded.index.revision)
 
     async def replace(self, loaded: Loaded, swap: Callable[[], None]) -> None:
         """Replaces the index. `swap` makes searches use the new one; meanwhile, no change is made."""

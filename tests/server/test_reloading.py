@@ -2,6 +2,8 @@ import asyncio
 import contextlib
 import os
 import shutil
+import threading
+import time
 import weakref
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -158,6 +160,30 @@ def count_loads(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
 
     monkeypatch.setattr("server.reloading.load", counted)
     return loads
+
+
+async def test_going_back_stops_the_load_of_a_new_bundle(
+    server: Server, other_bundle: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoding = threading.Event()
+
+    def encode_slowly(documents: object, bundle: object, *, map: object, check: Callable[[], None]) -> None:
+        encoding.set()
+        while True:
+            check()
+            time.sleep(0.01)
+
+    monkeypatch.setattr("server.live.building.encode_documents", encode_slowly)
+    before = server.slot.engine
+    server.put_bundle(other_bundle)
+    loading = asyncio.create_task(server.reloader.reload("forward"))
+    await until(encoding.is_set)
+    server.put_bundle(tiny_bundle)
+    assert await server.reloader.reload("back") is before
+    with pytest.raises(ReloadFailed, match="stopped, because another bundle has taken its place on disk; the previous"):
+        await loading
+    assert server.slot.engine is before
+    assert await server.search() == 1
 
 
 async def test_simultaneous_reloads_share_one_load(

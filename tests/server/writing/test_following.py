@@ -18,7 +18,7 @@ from server.live import building
 from server.logs.audit import AuditLog
 from server.writing import following, learning, live_catalogue, purging
 from tests.postgresql import Cluster, end_connections
-from tests.server.making import until
+from tests.server.making import WatchedBundle, make_loaded, until
 from tests.server.writing.making import Core, running, titled, upserts
 
 
@@ -183,6 +183,29 @@ async def test_one_server_at_a_time_learns(core: Core, other: Store, monkeypatch
         assert not learnt.done()
     assert (await learnt).documents == 0
     await learns.close()
+
+
+async def test_servers_that_load_a_bundle_encode_each_document_once(
+    core: Core, other: Store, other_bundle: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(building, "PORTION_DOCUMENTS", 10)
+    monkeypatch.setattr(building, "FEW_DOCUMENTS", 2)
+    monkeypatch.setattr(building, "OTHERS_SECONDS", 0.01)
+    caplog.set_level("INFO")
+    titles = [f"환율 {number}" for number in range(95)]
+    await core.writer.upsert(upserts(*(titled(title, title) for title in titles)))
+    watched = [WatchedBundle(other_bundle) for _ in range(2)]
+    revision = watched[0].manifest.revision
+    with other.alone(f"encode {revision}"):
+        loading = [asyncio.create_task(asyncio.to_thread(make_loaded, each, core.store)) for each in watched]
+        await until(lambda: caplog.text.count(f"another server encodes the documents for revision {revision}") == 2)
+        assert not any(each.batches for each in watched), "another server does it"
+    loaded = [await each for each in loading]
+    for each in loaded:
+        assert each.index.state.slots.live_count == len(titles)
+        assert each.index.state.sequence == len(titles)
+        each.index.close()
+    assert {sum(each.times_encoded(title) for each in watched) for title in titles} == {1}
 
 
 async def test_many_changes_are_followed_in_portions(core: Core, other: Store, monkeypatch: pytest.MonkeyPatch) -> None:
