@@ -5,6 +5,7 @@ attribute has too many different values. A document with a list counts once for 
 """
 
 import heapq
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, NamedTuple, get_args
 
@@ -69,6 +70,58 @@ def facet_of(attribute: str, columns: ColumnsView, allowed: NDArray[np.bool_] | 
     return FacetCounts(attribute, sorted(first, key=lambda each: -each.document_count)[:MOST_VALUES], value_count)
 
 
+class PartCounts(NamedTuple):
+    """The counts of one attribute in a part of the documents.
+
+    Attributes:
+        values: For each type of values, all different ones.
+        counts: The number of documents with each.
+    """
+
+    values: list[list[Any]]
+    counts: list[NDArray[np.int64]]
+
+
+def counts_of(attribute: str, columns: ColumnsView, allowed: NDArray[np.bool_] | None) -> PartCounts | None:
+    """Counts all values of an attribute in a part of the documents; None if there are more than `MOST_COUNTED`."""
+    counts = PartCounts([], [])
+    value_count = 0
+    for kind in get_args(Kind):
+        counted = _Counted(np.zeros(0), np.zeros(0, np.int64))
+        values: list[Any] = []
+        if (column := columns.columns.get((composed(attribute), kind))) is not None:
+            found = _counted(column, allowed, most=MOST_COUNTED - value_count)
+            if found is None:
+                return None
+            counted, values = found, _scalars(found.values, column)
+        value_count += len(values)
+        counts.values.append(values)
+        counts.counts.append(counted.counts)
+    return counts
+
+
+def merged_facet(attribute: str, parts: Sequence[PartCounts | None]) -> FacetCounts:
+    """Returns what `facet_of` returns for all documents, from the counts of each part."""
+    first: list[ValueCount] = []
+    value_count = 0
+    for kind in range(len(get_args(Kind))):
+        sums: defaultdict[Scalar, int] = defaultdict(int)
+        for part in parts:
+            if part is None:
+                return FacetCounts(attribute, [], None)
+            for value, count in zip(part.values[kind], part.counts[kind].tolist(), strict=True):
+                sums[value] += count
+        value_count += len(sums)
+        first += heapq.nsmallest(MOST_VALUES, map(ValueCount, sums, sums.values()), key=_by_frequency)
+    if value_count > MOST_COUNTED:
+        return FacetCounts(attribute, [], None)
+    return FacetCounts(attribute, sorted(first, key=lambda each: -each.document_count)[:MOST_VALUES], value_count)
+
+
+def _by_frequency(counted: ValueCount) -> tuple[int, Any]:
+    return -counted.document_count, counted.value
+
+
 class _Counted(NamedTuple):
     """Different values of a column, which are codes if they are strings, and the number of documents with each."""
 
@@ -109,7 +162,7 @@ def _most_frequent(counted: _Counted, column: ColumnView) -> list[ValueCount]:
     least = np.partition(counts, -MOST_VALUES)[-MOST_VALUES] if len(counts) > MOST_VALUES else 1
     above, equal = counts > least, counts == least
     more = map(ValueCount, _scalars(values[above], column), counts[above].tolist())
-    first = sorted(more, key=lambda each: (-each.document_count, each.value))
+    first = sorted(more, key=_by_frequency)
     rest = heapq.nsmallest(MOST_VALUES - len(first), _scalars(values[equal], column))
     return first + [ValueCount(value, int(least)) for value in rest]
 

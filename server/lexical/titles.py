@@ -33,6 +33,26 @@ class TitleHits(NamedTuple):
     prefix: list[int]
 
 
+class TitleMatches(NamedTuple):
+    """Documents whose titles match a query, of which `chosen_titles` chooses some. None has both kinds of titles.
+
+    Attributes:
+        exact: Ascending slots of documents whose title equals the query: the first ones, and those among others.
+        prefixes: Slots of the first documents whose title begins with the query, in the order of their titles.
+        keys: The key of the first such title of each.
+        others: Slots of documents with such a title that are among others.
+    """
+
+    exact: NDArray[np.int64]
+    prefixes: NDArray[np.int64]
+    keys: NDArray[np.bytes_]
+    others: NDArray[np.int64]
+
+
+_NO_SLOTS = np.zeros(0, np.int64)
+NO_MATCHES = TitleMatches(_NO_SLOTS, _NO_SLOTS, np.zeros(0, f"S{COMPARED_BYTES}"), _NO_SLOTS)
+
+
 class Run(NamedTuple):
     """Titles sorted by their first bytes, with the hash of each and the slot of its document."""
 
@@ -81,9 +101,17 @@ class TitlesView:
             among: Slots of documents that are found beyond the limit as well, if their title matches.
             allowed: For each slot, whether its document may be found; None allows all.
         """
+        return chosen_titles(
+            [self.matching(query, limit=limit, among=among, allowed=allowed)], limit=limit, among=among
+        )
+
+    def matching(
+        self, query: str, *, limit: int, among: Sequence[int] = (), allowed: NDArray[np.bool_] | None = None
+    ) -> TitleMatches:
+        """Returns the documents from which `chosen_titles` chooses; see `find`."""
         typed = fold_title(query)
         if not typed:
-            return TitleHits([], [])
+            return NO_MATCHES
         encoded = typed.encode("utf-8", "surrogatepass")
         key, own_hash = encoded[:COMPARED_BYTES], np.uint64(_hash(encoded))
         # No byte of UTF-8 is 255: every title that begins with the key sorts before this end.
@@ -92,16 +120,17 @@ class TitlesView:
             runs = [run.at(allowed[run.slots]) for run in runs]
         runs = [run for run in runs if len(run.slots)]
         if not runs:
-            return TitleHits([], [])
+            return NO_MATCHES
         exact = np.unique(np.concatenate([run.slots[run.hashes == own_hash] for run in runs]))
-        exact_slots = np.union1d(exact[:limit], np.intersect1d(exact, among)).astype(np.int64).tolist()
+        first_exact = np.union1d(exact[:limit], np.intersect1d(exact, among)).astype(np.int64)
         if len(typed) < FIRST_PREFIX_LENGTH:
-            return TitleHits(exact_slots, [])
+            return NO_MATCHES._replace(exact=first_exact)
         found = _joined([run.at(~np.isin(run.slots, exact)) for run in runs])
-        first = list(dict.fromkeys(found.slots[: 2 * limit].tolist()))
+        first = _first_places(found.slots[: 2 * limit].tolist())
         if len(first) < limit:  # Some documents have several such titles.
-            first = list(dict.fromkeys(found.slots.tolist()))
-        return TitleHits(exact_slots, sorted({*first[:limit], *np.intersect1d(found.slots, among).tolist()}))
+            first = _first_places(found.slots.tolist())
+        places = list(first.values())[:limit]
+        return TitleMatches(first_exact, found.slots[places], found.keys[places], np.intersect1d(found.slots, among))
 
     @property
     def arrays(self) -> Arrays:
@@ -145,9 +174,31 @@ class Titles:
         return titles
 
 
+def chosen_titles(matches: Sequence[TitleMatches], *, limit: int, among: Sequence[int]) -> TitleHits:
+    """Returns the documents that `TitlesView.find` returns, from the matches of all parts of an index."""
+    if len(matches) == 1:
+        ((exact, prefixes, _, others),) = matches
+        return TitleHits(exact.tolist(), sorted({*prefixes.tolist(), *others.tolist()}))
+    exact, prefixes, keys, others = map(np.concatenate, zip(*matches, strict=True))
+    exact = np.sort(exact)
+    first = prefixes[np.lexsort((prefixes, keys))[:limit]].tolist()
+    return TitleHits(
+        sorted({*exact[:limit].tolist(), *np.intersect1d(exact, among).tolist()}),
+        sorted({*first, *np.intersect1d(others, among).tolist()}),
+    )
+
+
 def fold_title(title: str) -> str:
     """Returns the form of a title, or of a query, in which they are compared."""
     return " ".join(without_invisible(fold(title)).split())
+
+
+def _first_places(slots: Sequence[int]) -> dict[int, int]:
+    """Returns the place at which each slot occurs for the first time, in ascending order of places."""
+    places: dict[int, int] = {}
+    for place, slot in enumerate(slots):
+        places.setdefault(slot, place)
+    return places
 
 
 def _joined(runs: Sequence[Run]) -> Run:

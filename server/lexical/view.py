@@ -15,17 +15,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from server.lexical.respelling import respelled
 from server.lexical.segment import STORED, Segment
-from server.lexical.tokens import CODE_POINT_BITS, WORD_MARK, code_of_word, terms_of
+from server.lexical.statistics import LENGTH_WEIGHT, SATURATION, QueryTerms, TermStatistics, Totals
 from server.snapshot import Arrays
 
-SATURATION = 4.0
-"""BM25's k1: the larger it is, the later the frequency of a term saturates. It is far above the usual 0.9 to 1.2,
-because bigrams are many and each says little. Chosen, like LENGTH_WEIGHT, on training questions (docs/search.md)."""
-
-LENGTH_WEIGHT = 0.7
-"""BM25's b: how strongly scores are normalised by the length of a document."""
+FLOOR = np.float32(SATURATION * (1 - LENGTH_WEIGHT))
+"""The part of BM25's denominator that no length changes."""
 
 REST_SHARES = (0.5, 0.25)
 """As soon as the remaining terms can add at most one of these shares of the highest possible score, the search counts
@@ -42,9 +37,6 @@ LOOKED_UP_SHARE = 32
 
 SMALLEST = float(np.finfo(np.float32).tiny)
 
-FIRST_HANGUL = 0x1100
-"""The code point of the first letter of Hangul. Scripts without spaces between words have higher ones, too."""
-
 GATHERED_SHARE = 8
 """Dead documents are looked up in the postings of a term if there are this many times as many postings. Otherwise, each
 posting is looked up."""
@@ -59,13 +51,6 @@ class LexicalHits(NamedTuple):
     slots: NDArray[np.int64]
     scores: NDArray[np.float32]
     """BM25 scores, above 0: documents without any term of the query are not hits."""
-
-
-class QueryTerms(NamedTuple):
-    """The terms of a query, rarest first, and the limit of each one's score as its frequency grows."""
-
-    terms: NDArray[np.uint64]
-    most: NDArray[np.float32]
 
 
 class Postings(NamedTuple):
@@ -91,21 +76,21 @@ class Dead(NamedTuple):
         return int(np.count_nonzero(postings.take(places) == self.slots))
 
 
-class LexicalView:
+class LexicalView(TermStatistics):
     """An immutable view, safe to search from many threads at once."""
 
     def __init__(self, segments: Sequence[Segment], live: NDArray[np.bool_] | None = None) -> None:
         """Takes the segments, and for each slot whether its document is live; None if all are."""
         self.segments = tuple(segments)
         self._live = live
-        count = sum(segment.document_count for segment in segments)
-        self._document_count = count if live is None else int(np.count_nonzero(live[:count]))
-        self._floor = np.float32(SATURATION * (1 - LENGTH_WEIGHT))
-        self._lengths: list[NDArray[np.float32] | None] = [None] * len(self.segments)
+        self._lengths: list[tuple[np.float32, NDArray[np.float32]] | None] = [None] * len(self.segments)
 
     def search(self, query: str, *, limit: int, allowed: NDArray[np.bool_] | None = None) -> LexicalHits:
         """Returns the `limit` best of the documents `allowed` by slot; fewer if fewer have a term of the query."""
-        query_terms = self._query_terms(query)
+        return self.score(self.query_terms(query), limit=limit, allowed=allowed)
+
+    def score(self, query_terms: QueryTerms, *, limit: int, allowed: NDArray[np.bool_] | None = None) -> LexicalHits:
+        """Does the same for the terms of a query, whose statistics may be those of more documents."""
         slots, scores = [np.zeros(0, np.int64)], [np.zeros(0, np.float32)]
         for place, segment in enumerate(self.segments):
             own = slice(segment.first_slot, segment.first_slot + segment.document_count)
@@ -113,36 +98,6 @@ class LexicalView:
             slots.append(found.slots + segment.first_slot)
             scores.append(found.scores)
         return _best(np.concatenate(slots), np.concatenate(scores), limit)
-
-    def has_terms(self, codes: Sequence[int]) -> list[bool]:
-        """Returns for each code of a term whether a document has it."""
-        has: list[bool] = (self._documents_with(np.array(codes, np.uint64)) > 0).tolist()
-        return has
-
-    def respelled(self, query: str) -> str:
-        """Returns a query with misspelled words replaced by words of documents; see `respelling`."""
-        return respelled(query, self._documents_with)
-
-    def word_counts(self, words: Sequence[str]) -> list[int]:
-        """Returns for each folded word how many documents have it as a whole."""
-        counts: list[int] = self._documents_with(np.array([code_of_word(word) for word in words], np.uint64)).tolist()
-        return counts
-
-    def documents_with(self, texts: Sequence[str]) -> list[int]:
-        """Returns for each text how many documents have its rarest term; 0 if it has no words.
-
-        The terms are the pairs within words of Hangul, which have endings, and other words as a whole.
-        """
-        words = [(word, place) for place, text in enumerate(texts) for word in text.split()]
-        terms, owners = terms_of([word for word, _ in words] or [""])
-        low = np.minimum(terms >> np.uint64(CODE_POINT_BITS), terms & np.uint64(2**CODE_POINT_BITS - 1))
-        hangul = (terms < WORD_MARK) & (low >= FIRST_HANGUL)
-        in_pairs = np.bincount(owners[hangul], minlength=len(words)) > 0
-        chosen = np.where(in_pairs[owners], hangul, terms >= WORD_MARK)
-        rarest = np.full(len(texts), self._document_count + 1)
-        of_words = np.array([place for _, place in words], np.int64)
-        np.minimum.at(rarest, of_words[owners[chosen]], self._documents_with(terms[chosen]))
-        return [count if count <= self._document_count else 0 for count in rarest.tolist()]
 
     @property
     def arrays(self) -> Arrays:
@@ -153,7 +108,8 @@ class LexicalView:
             for name in STORED
         }
 
-    def _documents_with(self, terms: NDArray[np.uint64]) -> NDArray[np.int64]:
+    def counts_of(self, terms: NDArray[np.uint64]) -> NDArray[np.int64]:
+        """Returns for each term how many live documents have it."""
         documents = np.zeros(len(terms), np.int64)
         for segment, dead in zip(self.segments, self._dead, strict=True):
             places, sizes = segment.places(terms)
@@ -177,27 +133,21 @@ class LexicalView:
         return found
 
     @cached_property
-    def _slope(self) -> np.float32:
-        """The part of BM25's denominator that each term of a document adds."""
-        total = sum(segment.total_length for segment in self.segments)
+    def totals(self) -> Totals:
+        """The live documents and their length."""
+        documents = sum(segment.document_count for segment in self.segments)
+        length = sum(segment.total_length for segment in self.segments)
         for segment, dead in zip(self.segments, self._dead, strict=True):
             if dead is not None:  # Lengths are whole numbers: the sum of the others is exact.
-                total -= float(segment.lengths[dead.slots].sum(dtype=np.float64))
-        mean_length = max(total / max(self._document_count, 1), 1.0)
-        return np.float32(SATURATION * LENGTH_WEIGHT / mean_length)
-
-    def _query_terms(self, query: str) -> QueryTerms:
-        terms, times = np.unique(terms_of([query])[0], return_counts=True)
-        documents = self._documents_with(terms)
-        rarity = np.log1p((self._document_count - documents + 0.5) / (documents + 0.5))
-        order = np.argsort(documents, kind="stable")
-        return QueryTerms(terms[order], (times * rarity * (SATURATION + 1))[order].astype(np.float32))
+                documents -= len(dead.slots)
+                length -= float(segment.lengths[dead.slots].sum(dtype=np.float64))
+        return Totals(documents, length)
 
     def _best_of(
         self, place: int, query_terms: QueryTerms, limit: int, allowed: NDArray[np.bool_] | None
     ) -> LexicalHits:
         """Returns the best documents of a segment, with slots relative to the segment's first."""
-        segment, lengths = self.segments[place], self._effective_lengths(place)
+        segment, lengths = self.segments[place], self._effective_lengths(place, query_terms.slope)
         places, sizes = segment.places(query_terms.terms)
         known = sizes > 0
         places, sizes, most = places[known], sizes[known], query_terms.most[known]
@@ -211,7 +161,10 @@ class LexicalView:
             return _best(left, _look_up(lists, left, lengths, np.zeros(len(left), np.float32)), limit)
         scores = np.zeros(segment.document_count, np.float32)
         # By position: the most that the terms from there on can add to a score, and the number of their postings.
-        rest = np.append(np.cumsum((most * self._largest_weights(segment, places))[::-1])[::-1], 0.0) * ROUNDING
+        rest = (
+            np.append(np.cumsum((most * _largest_weights(segment, places, query_terms.slope))[::-1])[::-1], 0.0)
+            * ROUNDING
+        )
         work = np.append(np.cumsum(sizes[::-1])[::-1], 0)
         done = 0
         for share in REST_SHARES:
@@ -232,17 +185,19 @@ class LexicalView:
         left = np.flatnonzero(scores >= max(_lower_bound(scores, limit), SMALLEST))
         return _best(left, scores[left], limit)
 
-    def _effective_lengths(self, place: int) -> NDArray[np.float32]:
+    def _effective_lengths(self, place: int, slope: np.float32) -> NDArray[np.float32]:
         """Returns for each document of a segment the part of BM25's denominator that depends on its length."""
-        if (lengths := self._lengths[place]) is None:
-            lengths = self._lengths[place] = self._floor + self._slope * self.segments[place].lengths
-        return lengths
+        known = self._lengths[place]
+        if known is None or known[0] != slope:
+            known = self._lengths[place] = slope, FLOOR + slope * self.segments[place].lengths
+        return known[1]
 
-    def _largest_weights(self, segment: Segment, places: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Returns for each term an upper bound of the share of its limit that it reaches in a document."""
-        spans = self._floor / segment.largest_counts[places] + self._slope * segment.smallest_spans[places]
-        weights: NDArray[np.float32] = np.reciprocal(1 + spans, dtype=np.float32)
-        return weights
+
+def _largest_weights(segment: Segment, places: NDArray[np.int64], slope: np.float32) -> NDArray[np.float32]:
+    """Returns for each term an upper bound of the share of its limit that it reaches in a document."""
+    spans = FLOOR / segment.largest_counts[places] + slope * segment.smallest_spans[places]
+    weights: NDArray[np.float32] = np.reciprocal(1 + spans, dtype=np.float32)
+    return weights
 
 
 def _add_up(lists: Sequence[Postings], lengths: NDArray[np.float32], scores: NDArray[np.float32]) -> None:

@@ -158,14 +158,15 @@ class LiveIndex:
     def measure(self) -> None:
         """Measures the baseline of scores for later states. One thread may do so while another changes the index."""
         state = self.state
+        allowed = state.slots.live if state.slots.dead_count else None
         dense = dataclasses.replace(state.dense, observe=None)  # Probes are not real queries: recall ignores them.
 
         def dense_best(vector: NDArray[np.float32]) -> float | None:
-            matches = dense.search(vector, limit=1, allowed=state.allowed(None), weights=self._weights)
+            matches = dense.search(vector, limit=1, allowed=allowed, weights=self._weights)
             return matches[0].score if matches else None
 
         def lexical_best(query: str) -> float | None:
-            scores = state.lexical.search(query, limit=1, allowed=state.allowed(None)).scores.tolist()
+            scores = state.lexical.search(query, limit=1, allowed=allowed).scores.tolist()
             return scores[0] if scores else None
 
         self._baseline = self._probes.measure(dense_best=dense_best, lexical_best=lexical_best, weight=self._weights[0])

@@ -11,13 +11,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from server.merchandising.boosts import boost_values
 from server.merchandising.rule import MAX_SHARE, Boost, Rule
+from server.ranking.corpus import Corpus
 from server.ranking.found import AppliedRule, Effect, FoundDocument
 from server.ranking.fusion import LEAST_TITLED, title_bonuses
 from server.ranking.options import Mode, SearchOptions
 from server.ranking.position import DEEP
-from server.ranking.state import State
 
 
 class Share(NamedTuple):
@@ -37,7 +36,7 @@ def boosts_of(rules: Sequence[Rule]) -> list[Share]:
 
 
 def boosted(
-    state: State, options: SearchOptions, boosts: Sequence[Share], found: list[FoundDocument], *, most: int
+    corpus: Corpus, options: SearchOptions, boosts: Sequence[Share], found: list[FoundDocument], *, most: int
 ) -> list[FoundDocument]:
     """Returns documents in the order of their boosted scores, at least `most`; the deep ones keep theirs."""
     hybrid = options.mode is Mode.HYBRID
@@ -48,18 +47,18 @@ def boosted(
     bonuses = title_bonuses(scores) if hybrid else np.zeros(len(scores))
     plain = scores - bonuses
     lowest, span = plain.min(), np.ptp(plain)
-    slots = state.slots.slots_of([each.sequence for each in candidates])
+    sequences = [each.sequence for each in candidates]
+    matrix = corpus.boost_values([each.boost for each in boosts], sequences, seconds=options.seconds)
     changes: dict[str, NDArray[np.float64]] = {}
-    for rule_id, boost, share in boosts:
-        values = boost_values(boost, state.columns, slots, seconds=options.seconds)
+    for (rule_id, _, share), values in zip(boosts, matrix, strict=True):
         if not values.any():
             continue  # It would lower all scores, and `min_score` would leave out hits.
         changes[rule_id] = changes.get(rule_id, 0.0) + share * (lowest + span * values - plain)
     scores = np.clip(plain + sum(changes.values()), lowest, lowest + span)
     scores = np.where(bonuses > 0, np.maximum(scores, LEAST_TITLED) + bonuses, scores)
-    # As answers have them, in 32 bits: equal ones are in the order of slots.
+    # As answers have them, in 32 bits: equal ones are in the order of sequences.
     narrow = scores.astype(np.float32)
-    order = np.lexsort((slots, -narrow)).tolist()
+    order = np.lexsort((np.array(sequences), -narrow)).tolist()
     ranking = [
         candidates[place]._replace(
             score=float(narrow[place]),

@@ -8,12 +8,12 @@ With either fusion, documents whose title equals the query come first, then thos
 """
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from server.ranking.baseline import Evidence
+from server.ranking.corpus import Candidate
 from server.ranking.options import Fusion
 
 RANK_DAMPING = 60
@@ -36,13 +36,6 @@ LEAST_TITLED = 2.0**-22
 the best of the others. It is the distance of the next number after 2 in 32 bits."""
 
 
-class Candidate(NamedTuple):
-    """A document of one list: its slot and its score."""
-
-    slot: int
-    score: float
-
-
 def fuse(
     dense: Sequence[Candidate],
     lexical: Sequence[Candidate],
@@ -53,11 +46,11 @@ def fuse(
     exact_titles: Iterable[int] = (),
     title_prefixes: Iterable[int] = (),
 ) -> list[Candidate]:
-    """Returns the `limit` best documents of two lists, best first; among equal scores, the lower slot first.
+    """Returns the `limit` best documents of two lists, best first; among equal scores, the lower sequence first.
 
     Scores are from 0 to 1; 1 is added if the title begins with the query, 2 if it equals the query. They are rounded to
     32 bits before they are compared, because answers have them in 32 bits. `exact_titles` and `title_prefixes` are
-    slots. Only the weighted sum uses `evidence`.
+    sequences. Only the weighted sum uses `evidence`.
     """
     titles = {**dict.fromkeys(title_prefixes, TITLE_PREFIX), **dict.fromkeys(exact_titles, EXACT_TITLE)}
     if fusion is Fusion.RECIPROCAL_RANK:
@@ -68,12 +61,12 @@ def fuse(
         parts = [_scaled(dense, lowest, weight), _scaled(lexical, 0.0, 1 - weight)]
     scores = dict.fromkeys(titles, 0.0)
     for part in parts:
-        for slot, score in part.items():
-            scores[slot] = min(1.0, scores.get(slot, 0.0) + score)  # The sum of both legs may be rounded up.
-    for slot, bonus in titles.items():
-        scores[slot] = max(scores[slot], LEAST_TITLED) + bonus
+        for sequence, score in part.items():
+            scores[sequence] = min(1.0, scores.get(sequence, 0.0) + score)  # The sum of both legs may be rounded up.
+    for sequence, bonus in titles.items():
+        scores[sequence] = max(scores[sequence], LEAST_TITLED) + bonus
     found = map(Candidate, scores, np.array(list(scores.values()), dtype=np.float32).tolist())
-    return sorted(found, key=lambda each: (-each.score, each.slot))[:limit]
+    return sorted(found, key=lambda each: (-each.score, each.sequence))[:limit]
 
 
 def title_bonuses(scores: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -96,10 +89,10 @@ def estimate_dense_weight(evidence: Evidence) -> float:
 def _by_rank(candidates: Sequence[Candidate]) -> dict[int, float]:
     """Returns a score for each candidate's rank, at most 0.5: a document that is first in both legs gets 1."""
     best = 1 + RANK_DAMPING
-    return {each.slot: best / (rank + RANK_DAMPING) / 2 for rank, each in enumerate(candidates, start=1)}
+    return {each.sequence: best / (rank + RANK_DAMPING) / 2 for rank, each in enumerate(candidates, start=1)}
 
 
 def _scaled(candidates: Sequence[Candidate], lowest: float, weight: float) -> dict[int, float]:
     """Returns the scores of a leg, scaled from `lowest` to the best score, to the range from 0 to `weight`."""
     span = candidates[0].score - lowest if candidates else 0.0
-    return {each.slot: weight * ((each.score - lowest) / span if span > 0 else 1.0) for each in candidates}
+    return {each.sequence: weight * ((each.score - lowest) / span if span > 0 else 1.0) for each in candidates}

@@ -7,14 +7,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from server.lexical.statistics import QueryTerms
+from server.ranking.corpus import Burying, Candidate, Corpus, LegsQuery, Part, Searched, Similarity
 from server.ranking.found import FoundDocument
-from server.ranking.fusion import Candidate, fuse
+from server.ranking.fusion import fuse
 from server.ranking.options import Mode, SearchOptions
-from server.ranking.state import State
-from server.vectors.view import Match
-
-Allowed = NDArray[np.bool_] | None
-"""For each slot, whether its document may be found; None allows all."""
 
 FUSED_LISTS = 4
 """Lists that HYBRID mode fuses, each as long as the window: those of both legs, and two of titles."""
@@ -34,13 +31,18 @@ class Legs(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Ranker:
-    """Ranks the documents of one state for one query; see `search` for what the attributes are."""
+    """Ranks the documents of a state for one query; see `search` for what the attributes are.
 
-    state: State
+    `corpus` has the documents that match the filter of the options.
+    """
+
+    state: Searched
+    corpus: Corpus
     text: str
     words: str
     vector: NDArray[np.float32] | None
     options: SearchOptions
+    _terms: QueryTerms | None = None
 
     @property
     def depth(self) -> int:
@@ -55,24 +57,21 @@ class Ranker:
         lists = FUSED_LISTS if self.options.mode is Mode.HYBRID else 1
         return max(self.options.wanted, lists * self.options.window)
 
-    def legs(self, allowed: Allowed, *, depth: int) -> Legs:
-        """Returns the `depth` best documents; in HYBRID mode, none but candidates."""
+    def legs(self, *, depth: int, part: Part = Part.ALL, burying: Burying | None = None) -> Legs:
+        """Returns the `depth` best documents of a part of the corpus; in HYBRID mode, none but candidates of all."""
+        query = LegsQuery(depth, part=part, burying=burying)
         if self.options.mode is Mode.LEXICAL:
-            return self._lexical(allowed, depth)
-        return self._dense(allowed, depth) if self.options.mode is Mode.DENSE else self._hybrid(allowed, depth)
+            return self._lexical(query._replace(terms=self.terms))
+        query = query._replace(vector=self.vector)
+        assert self.vector is not None, "the query must be encoded"
+        return self._dense(query) if self.options.mode is Mode.DENSE else self._hybrid(depth)
 
-    def scored(self, slots: Sequence[int]) -> list[FoundDocument]:
-        """Returns documents that are no candidates, in the order of `slots`. HYBRID mode gives them a score of 0."""
+    def scored(self, sequences: Sequence[int]) -> list[FoundDocument]:
+        """Returns documents that are no candidates, in this order. HYBRID mode gives them a score of 0."""
         if self.options.mode is Mode.LEXICAL:
-            allowed = np.zeros(len(self.state.slots.sequences), np.bool_)
-            allowed[list(slots)] = True
-            hits = self.state.lexical.search(self.words, limit=len(slots), allowed=allowed)
-            scores = dict(zip(hits.slots.tolist(), hits.scores.tolist(), strict=True))
-            return [
-                FoundDocument(self._sequence(slot), scores.get(slot, 0.0), lexical_score=scores.get(slot))
-                for slot in slots
-            ]
-        found = self.completed([FoundDocument(self._sequence(slot), 0.0) for slot in slots])
+            scores = self.corpus.lexical_scores(self.terms, sequences)
+            return [FoundDocument(each, scores.get(each, 0.0), lexical_score=scores.get(each)) for each in sequences]
+        found = self.completed([FoundDocument(each, 0.0) for each in sequences])
         if self.options.mode is Mode.DENSE:
             return [each._replace(score=_similarity(each)) for each in found]
         return found
@@ -82,15 +81,20 @@ class Ranker:
         missing = [each.sequence for each in found if each.vector is None]
         if not missing or self.vector is None or self.options.mode is Mode.LEXICAL:
             return found
-        slots = self.state.slots.slots_of(missing).tolist()
-        best = self.state.dense.best_of(self.vector, slots, weights=self.state.weights)
-        matches = {self._sequence(slot): match for slot, match in best.items()}
+        best = self.corpus.similarities(self.vector, missing)
         return [
             each
             if each.vector is not None
-            else each._replace(vector=matches[each.sequence].part, dense_score=matches[each.sequence].score)
+            else each._replace(vector=best[each.sequence].part, dense_score=best[each.sequence].score)
             for each in found
         ]
+
+    @property
+    def terms(self) -> QueryTerms:
+        """The terms of the words."""
+        if self._terms is None:
+            self._terms = self.corpus.statistics.query_terms(self.words)
+        return self._terms
 
     def reaching(self, found: list[FoundDocument], *, most: int) -> list[FoundDocument]:
         """Returns the documents that reach `min_score`; at least `most` if there are as many."""
@@ -119,31 +123,26 @@ class Ranker:
             lexical_best=None if mode is Mode.DENSE else _best(legs.lexical) or 0.0,
         )
 
-    def _dense(self, allowed: Allowed, depth: int) -> Legs:
-        matches = self._nearest(allowed, depth)
-        # Answers have scores in 32 bits: those that are equal there must be in the order of slots.
-        matches.sort(key=lambda match: (-np.float32(match.score), match.slot))
-        found = [FoundDocument(self._sequence(each.slot), each.score, each.part, each.score) for each in matches]
-        return Legs(found, dense=[match.score for match in matches])
+    def _dense(self, query: LegsQuery) -> Legs:
+        near = self.corpus.find(query).dense
+        # Answers have scores in 32 bits: those that are equal there must be in the order of sequences.
+        narrow = np.array([each.score for each in near]).astype(np.float32)
+        order = np.lexsort((np.array([each.sequence for each in near]), -narrow)).tolist()
+        found = [FoundDocument(near[at].sequence, near[at].score, near[at].part, near[at].score) for at in order]
+        return Legs(found, dense=[each.score for each in found])
 
-    def _lexical(self, allowed: Allowed, depth: int) -> Legs:
-        hits = self.state.lexical.search(self.words, limit=depth, allowed=allowed)
-        scores = hits.scores.tolist()
-        found = [
-            FoundDocument(self._sequence(slot), score, lexical_score=score)
-            for slot, score in zip(hits.slots.tolist(), scores, strict=True)
-        ]
-        return Legs(found, lexical=scores)
+    def _lexical(self, query: LegsQuery) -> Legs:
+        hits = self.corpus.find(query).lexical
+        found = [FoundDocument(sequence, score, lexical_score=score) for sequence, score in hits]
+        return Legs(found, lexical=[score for _, score in hits])
 
-    def _hybrid(self, allowed: Allowed, depth: int) -> Legs:
-        window = self.options.window
-        matches = self._nearest(allowed, window)
-        hits = self.state.lexical.search(self.words, limit=window, allowed=allowed)
-        dense = [Candidate(match.slot, match.score) for match in matches]
-        lexical = [Candidate(*each) for each in zip(hits.slots.tolist(), hits.scores.tolist(), strict=True)]
-        # Always check the titles of the candidates. Otherwise the first hits would depend on the limit.
-        among = list({each.slot for each in (*dense, *lexical)})
-        titles = self.state.titles.find(self.text, limit=window, among=among, allowed=allowed)
+    def _hybrid(self, depth: int) -> Legs:
+        # A misspelled word is replaced, such as 예굼 by 예금.
+        respelled = self.words if self.words != self.text else ""
+        near, lexical, titles, is_respelled = self.corpus.find(
+            LegsQuery(self.options.window, self.vector, self.terms, self.text, respelled)
+        )
+        dense = [Candidate(each.sequence, each.score) for each in near]
         fused = fuse(
             dense,
             lexical,
@@ -157,29 +156,16 @@ class Ranker:
             exact_titles=titles.exact,
             title_prefixes=titles.prefix,
         )
-        vectors, lexical_scores = {match.slot: match for match in matches}, dict(lexical)
+        similarities, lexical_scores = {each.sequence: each for each in near}, dict(lexical)
         found = [
-            _fused(self._sequence(each.slot), each.score, vectors.get(each.slot), lexical_scores.get(each.slot))
-            for each in fused
+            _fused(sequence, score, similarities.get(sequence), lexical_scores.get(sequence))
+            for sequence, score in fused
         ]
-        titled = bool(titles.exact or titles.prefix)
-        if not titled and self.words != self.text:  # A misspelled word is replaced, such as 예굼 by 예금.
-            titled = any(self.state.titles.find(self.words, limit=1, allowed=allowed))
+        titled = bool(titles.exact or titles.prefix) or is_respelled
         return Legs(found, [each.score for each in dense], [each.score for each in lexical], titled)
 
-    def _sequence(self, slot: int) -> int:
-        return int(self.state.slots.sequences[slot])
 
-    def _nearest(self, allowed: Allowed, limit: int) -> list[Match]:
-        """Returns the nearest documents."""
-        assert self.vector is not None, "the query must be encoded"
-        exact = self.options.filter is not None  # With a filter, no match may be missed.
-        return self.state.dense.search(
-            self.vector, limit=limit, allowed=allowed, weights=self.state.weights, exact=exact
-        )
-
-
-def _fused(sequence: int, score: float, match: Match | None, lexical_score: float | None) -> FoundDocument:
+def _fused(sequence: int, score: float, match: Similarity | None, lexical_score: float | None) -> FoundDocument:
     if match is None:
         return FoundDocument(sequence, score, lexical_score=lexical_score)
     return FoundDocument(sequence, score, match.part, match.score, lexical_score)

@@ -13,12 +13,12 @@ from typing import NamedTuple
 
 from server.merchandising.rule import Rule
 from server.ranking.boosting import boosted, boosts_of
-from server.ranking.burying import buried_by, parts_of
+from server.ranking.burying import Buried, burying_of, parts_of
+from server.ranking.corpus import Searched
 from server.ranking.found import AppliedRule, Effect, FoundDocument
-from server.ranking.legs import Allowed, Ranker
+from server.ranking.legs import Ranker
 from server.ranking.options import Mode, SearchOptions
 from server.ranking.position import MAX_PINNED_HITS
-from server.ranking.state import State
 
 
 class Merchandised(NamedTuple):
@@ -31,7 +31,7 @@ class Merchandised(NamedTuple):
     no_good_answer: bool
 
 
-def fitting_rules(state: State, options: SearchOptions) -> list[Rule]:
+def fitting_rules(state: Searched, options: SearchOptions) -> list[Rule]:
     """Returns the rules that apply to a search, in order."""
     if options.asked is None:
         return []
@@ -39,24 +39,22 @@ def fitting_rules(state: State, options: SearchOptions) -> list[Rule]:
     return state.rules.merchandising.table.fitting(query, language=language, seconds=options.seconds)
 
 
-def merchandised(ranker: Ranker, rules: Sequence[Rule], allowed: Allowed) -> Merchandised:
+def merchandised(ranker: Ranker, rules: Sequence[Rule]) -> Merchandised:
     """Ranks documents by rules, of which there is at least one."""
-    state, options = ranker.state, ranker.options
-    pins = _pins(state, rules, allowed)
-    buried = buried_by(state, rules, pinned=list(pins))
+    options = ranker.options
+    pins, buried = _moved(ranker, rules)
     boosts = boosts_of(rules)
     all_candidates = boosts or options.mode is Mode.HYBRID
     depth = ranker.depth_of_candidates if all_candidates else ranker.depth
-    legs, last_legs = parts_of(ranker, buried, allowed, depth=depth)
+    legs, last_legs = parts_of(ranker, buried, depth=depth)
     pinned = _pinned(ranker, pins, legs.found)
-    shown = {each.sequence for each in pinned}
     most = options.wanted + len(pins)  # Some of them may be pinned.
-    found = ranker.reaching(boosted(state, options, boosts, legs.found, most=most), most=most)
-    ranking = pinned + [each for each in found if each.sequence not in shown]
+    found = ranker.reaching(boosted(ranker.corpus, options, boosts, legs.found, most=most), most=most)
+    ranking = pinned + [each for each in found if each.sequence not in pins]
     if buried is not None and len(ranking) < options.wanted:
         last = last_legs()
         hits = ranker.reaching(last.found, most=options.wanted)
-        ranking += [buried.marked(each, state) for each in hits]
+        ranking += buried.marked(hits, ranker.corpus)
         legs, found = (legs, found) if found else (last, hits)
     answered = any(pin.for_query for pin in pins.values())
     no_good_answer = not answered and (not found or ranker.no_good_answer(legs))
@@ -71,29 +69,33 @@ class _Pin(NamedTuple):
     for_query: bool
 
 
-def _pins(state: State, rules: Sequence[Rule], allowed: Allowed) -> dict[int, _Pin]:
-    """Returns the pins of the documents that may be found, by slot, in the order of their places."""
+def _moved(ranker: Ranker, rules: Sequence[Rule]) -> tuple[dict[int, _Pin], Buried | None]:
+    """Returns the pins of the documents that may be found, in the order of their places, and the buried documents."""
     rule_of: dict[str, Rule] = {}
     for rule in rules:
         for id in rule.pinned_ids:
             rule_of.setdefault(id, rule)
-    sequences = state.rules.merchandising.sequences
-    pins: dict[int, _Pin] = {}
+    sequences = ranker.state.rules.merchandising.sequences
     # A place does not depend on which other documents may be found: between two pages, one may be deleted.
-    for place, (id, rule) in enumerate(islice(rule_of.items(), MAX_PINNED_HITS)):
-        for slot in state.slots.slots_of([sequences.get(id, 0)]).tolist():
-            if state.slots.live[slot] and (allowed is None or allowed[slot]):
-                pins[slot] = _Pin(place, rule.id, bool(rule.query))
-    return pins
+    pins = {
+        sequences[id]: _Pin(place, rule.id, bool(rule.query))
+        for place, (id, rule) in enumerate(islice(rule_of.items(), MAX_PINNED_HITS))
+        if id in sequences
+    }
+    burying = burying_of(rules, sequences, pinned=tuple(pins))
+    if not pins and not burying.burials:
+        return {}, None
+    moved = ranker.corpus.moved(list(pins), burying)
+    found = {sequence: pin for sequence, pin in pins.items() if sequence in moved.pinned}
+    return found, Buried(burying, rules) if moved.buries else None
 
 
 def _pinned(ranker: Ranker, pins: dict[int, _Pin], found: Sequence[FoundDocument]) -> list[FoundDocument]:
     """Returns the pinned documents in order, with the scores that they have without rules."""
-    sequences = {int(ranker.state.slots.sequences[slot]): slot for slot in pins}
-    known = {sequences[each.sequence]: each for each in found if each.sequence in sequences}
-    missing = [slot for slot in pins if slot not in known]
+    known = {each.sequence: each for each in found if each.sequence in pins}
+    missing = [sequence for sequence in pins if sequence not in known]
     known |= dict(zip(missing, ranker.scored(missing), strict=True)) if missing else {}
     return [
-        known[slot]._replace(tier=pin.place, rules=(AppliedRule(pin.rule_id, Effect.PINNED),))
-        for slot, pin in pins.items()
+        known[sequence]._replace(tier=pin.place, rules=(AppliedRule(pin.rule_id, Effect.PINNED),))
+        for sequence, pin in pins.items()
     ]

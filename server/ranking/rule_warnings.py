@@ -5,10 +5,10 @@ from itertools import islice
 
 from server.attributes.warnings import MOST_WARNINGS, SHOWN_CHARACTERS, unknown_attribute
 from server.merchandising.rule import Rule
-from server.ranking.state import State
+from server.ranking.corpus import NOTHING_BURIED, Searched
 
 
-def rule_warnings(rules: Sequence[tuple[str, Rule]], state: State) -> list[str]:
+def rule_warnings(rules: Sequence[tuple[str, Rule]], state: Searched) -> list[str]:
     """Returns a sentence for each unknown document and attribute of rules, which are given with the path to show.
 
     There are at most MOST_WARNINGS.
@@ -16,14 +16,17 @@ def rule_warnings(rules: Sequence[tuple[str, Rule]], state: State) -> list[str]:
     return list(islice(_warnings(rules, state), MOST_WARNINGS))
 
 
-def _warnings(rules: Sequence[tuple[str, Rule]], state: State) -> Iterator[str]:
+def _warnings(rules: Sequence[tuple[str, Rule]], state: Searched) -> Iterator[str]:
     sequences = state.rules.merchandising.sequences
     asked = {each.attribute for _, rule in rules for each in rule.buried_if}
-    known = state.attributes(asked | {each.attribute for _, rule in rules for each in rule.boosts})
+    corpus = state.corpus()
+    known = corpus.attributes(asked | {each.attribute for _, rule in rules for each in rule.boosts})
+    named = {id for _, rule in rules for id in (*rule.pinned_ids, *rule.buried_ids)}
+    found = corpus.moved([sequences[id] for id in named if id in sequences], NOTHING_BURIED).pinned
     for path, rule in rules:
         for field, ids in (("pinned_ids", rule.pinned_ids), ("buried_ids", rule.buried_ids)):
             for position, id in enumerate(ids):
-                if not state.slots.live[state.slots.slots_of([sequences.get(id, 0)])].any():
+                if sequences.get(id) not in found:
                     yield f"{path}.{field}[{position}]: no document has the id {id[:SHOWN_CHARACTERS]!r}"
         attributes = [(f"buried_if[{at}].attribute", each.attribute) for at, each in enumerate(rule.buried_if)]
         attributes += [(f"boosts[{at}].attribute", each.attribute) for at, each in enumerate(rule.boosts)]

@@ -3,17 +3,17 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from server.attributes.facets import facet_of
+from server.attributes.warnings import asked_attributes, warnings_of
+from server.ranking.corpus import Searched
 from server.ranking.found import Found, FoundDocument
 from server.ranking.legs import Ranker
 from server.ranking.merchandised import fitting_rules, merchandised
 from server.ranking.options import SearchOptions
 from server.ranking.position import Position, rounded
-from server.ranking.state import State
 
 
 def search(
-    state: State, text: str, vector: NDArray[np.float32] | None, options: SearchOptions, *, words: str | None = None
+    state: Searched, text: str, vector: NDArray[np.float32] | None, options: SearchOptions, *, words: str | None = None
 ) -> Found:
     """Returns the best documents for a query.
 
@@ -24,20 +24,20 @@ def search(
         options: How to search.
         words: The text whose words are searched, such as the query with its synonyms; None stands for `text`.
     """
-    ranker = Ranker(state, text, text if words is None else words, vector, options)
-    allowed = state.allowed(options.filter)
+    corpus = state.corpus(options.filter)
+    ranker = Ranker(state, corpus, text, text if words is None else words, vector, options)
     if rules := fitting_rules(state, options):
-        ranking, no_good_answer = merchandised(ranker, rules, allowed)
+        ranking, no_good_answer = merchandised(ranker, rules)
     else:
-        legs = ranker.legs(allowed, depth=ranker.depth)
+        legs = ranker.legs(depth=ranker.depth)
         ranking = ranker.completed(ranker.reaching(legs.found, most=options.wanted))
         no_good_answer = not ranking or ranker.no_good_answer(legs)
     page, end = page_of(ranking, options)
     if options.filter is None and not options.facets:
         return Found(page, state.sequence, no_good_answer, end=end)
-    warnings = state.warnings(options.filter, options.facets)
-    facets = [facet_of(each, state.columns, allowed) for each in options.facets]
-    return Found(page, state.sequence, no_good_answer, warnings, facets, end)
+    attributes = corpus.attributes(asked_attributes(options.filter, options.facets))
+    warnings = warnings_of(options.filter, options.facets, attributes)
+    return Found(page, state.sequence, no_good_answer, warnings, corpus.facets(options.facets), end)
 
 
 def page_of(ranking: list[FoundDocument], options: SearchOptions) -> tuple[list[FoundDocument], Position | None]:

@@ -1,6 +1,6 @@
 """The state of the live index at one moment. A search uses one state throughout."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 
 from server.attributes.columns import ColumnsView
 from server.attributes.filter import Filter
-from server.attributes.warnings import Attributes, asked_attributes, warnings_of
+from server.attributes.warnings import asked_attributes, warnings_of
 from server.lexical.titles import TitlesView
 from server.lexical.view import LexicalView
 from server.ranking.baseline import Baseline
+from server.ranking.local import LocalCorpus
 from server.ranking.query_rules import QueryRules
 from server.ranking.slots import DocumentSlotsView
 from server.suggest.view import SuggestView
@@ -39,19 +40,28 @@ class State(NamedTuple):
     suggestions: SuggestView
     rules: QueryRules
 
-    def allowed(self, filter: Filter | None) -> NDArray[np.bool_] | None:
-        """Returns for each slot whether its document may be found; None allows all."""
-        if filter is not None:
-            return self.columns.select(filter) & self.slots.live
-        return self.slots.live if self.slots.dead_count else None
+    @property
+    def texts(self) -> Sequence[object]:
+        """The views that readings and synonyms depend on. Titles change with the words."""
+        return self.lexical, self.suggestions, self.rules.synonyms
 
-    def warnings(self, filter: Filter | None, facets: Sequence[str] = ()) -> list[str]:
-        """Returns the warnings of a filter and of facets; see `warnings_of`."""
-        return warnings_of(filter, facets, self.attributes(asked_attributes(filter, facets)))
+    def corpus(self, filter: Filter | None = None) -> LocalCorpus:
+        """Returns the documents that match a filter, for one search; None matches all."""
+        return LocalCorpus(
+            self.slots,
+            self.ids,
+            self.dense,
+            self.lexical,
+            self.titles,
+            self.columns,
+            self.suggestions,
+            self.weights,
+            filter,
+        )
 
-    def attributes(self, asked: Iterable[str]) -> Attributes:
-        """Returns the types of attributes, given by composed name, in live documents."""
-        return Attributes.of(asked, self.columns, self.slots.live)
+    def warnings(self, filter: Filter) -> list[str]:
+        """Returns the warnings of a filter; see `warnings_of`."""
+        return warnings_of(filter, (), self.corpus().attributes(asked_attributes(filter, ())))
 
     def vectors_by_part(self) -> dict[str, int]:
         """Returns the number of live vectors in the graph, of those compared exactly, and of dead vectors."""

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 from server.attributes.filter import Filter
 from server.encoding.normalisation import normalised
+from server.ranking.corpus import Searched
 from server.ranking.options import Mode
-from server.ranking.state import State
 from server.ranking.vocabulary import CatalogueVocabulary
 from server.readings.interpreter import Interpreter
 from server.readings.reading import Reading
@@ -35,9 +35,9 @@ class Understood(NamedTuple):
         return self.reading.text if self.reading else self.typed
 
 
-def reading_of(typed: str, state: State, *, filter: Filter | None = None) -> Reading | None:
+def reading_of(typed: str, state: Searched, *, filter: Filter | None = None) -> Reading | None:
     """Returns the reading that should replace a query, as the catalogue and its texts that match the filter suggest."""
-    reading = Interpreter(CatalogueVocabulary(state, filter)).interpret(typed)
+    reading = Interpreter(CatalogueVocabulary(state, filter, typed=typed)).interpret(typed)
     return reading and reading._replace(text=normalised(reading.text))
 
 
@@ -47,18 +47,19 @@ def uninterpreted(typed: str, reading: Reading | None = None) -> Understood:
     return Understood(typed, reading, None, text, text)
 
 
-def understand(typed: str, reading: Reading | None, state: State, mode: Mode, *, language: str = "") -> Understood:
+def understand(typed: str, reading: Reading | None, state: Searched, mode: Mode, *, language: str = "") -> Understood:
     """Returns how a normalised query, or the reading that replaces it, is searched by the rules of a state.
 
     The language code, which may be empty, selects rules of synonyms.
     """
     understood = uninterpreted(typed, reading)
+    corpus = state.corpus()
     expansion = state.rules.synonyms.expand(understood.text, language=language or None)
     if expansion is not None:
         # A query that a title begins with needs no better phrase: its documents must not sink below others.
-        if not any(state.titles.find(understood.text, limit=1, allowed=state.allowed(None))):
-            understood = understood._replace(text=normalised(expansion.rewritten(state.lexical.documents_with)))
+        if not any(corpus.titles(understood.text)):
+            understood = understood._replace(text=normalised(expansion.rewritten(corpus.statistics.documents_with)))
         return understood._replace(expansion=expansion, words=expansion.lexical)
     if mode is not Mode.DENSE:
-        understood = understood._replace(words=state.lexical.respelled(understood.words))
+        understood = understood._replace(words=corpus.statistics.respelled(understood.words))
     return understood

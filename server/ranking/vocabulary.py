@@ -1,15 +1,12 @@
 """The vocabulary of a state of the index: the words of its documents, and the texts that complete a typed one."""
 
 from collections.abc import Sequence
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from itertools import pairwise
-
-import numpy as np
-from numpy.typing import NDArray
 
 from server.attributes.filter import Filter
 from server.lexical.tokens import code_of_pair, code_of_word, fold
-from server.ranking.state import State
+from server.ranking.corpus import Searched
 from server.readings.vocabulary import Completion
 
 KNOWN_CODES = 2**14
@@ -22,28 +19,29 @@ class CatalogueVocabulary:
     Words are those of all documents and of rules of synonyms: which ones there are decides readings, but shows no text.
     """
 
-    def __init__(self, state: State, filter: Filter | None = None) -> None:
-        self._state = state
-        self._filter = filter
+    def __init__(self, state: Searched, filter: Filter | None = None, *, typed: str = "") -> None:
+        """Takes a state, a filter and the typed text, about whose words questions are expected."""
+        self._corpus = state.corpus(filter)
+        self._corpus.expect(typed)
+        self._expand = state.rules.synonyms.expand
 
     def has_words(self, words: Sequence[str]) -> list[bool]:
         """Returns for each word whether a document has it as a whole word, or a rule of synonyms is for it."""
-        has = self._state.lexical.has_terms([_code_of(word) for word in words])
-        expand = self._state.rules.synonyms.expand
-        return [each or expand(word) is not None for word, each in zip(words, has, strict=True)]
+        has = self._corpus.statistics.has_terms([_code_of(word) for word in words])
+        return [each or self._expand(word) is not None for word, each in zip(words, has, strict=True)]
 
     def document_counts(self, words: Sequence[str]) -> list[int]:
         """Returns for each word how many documents have it as a whole word."""
-        return self._state.lexical.word_counts(words)
+        return self._corpus.statistics.word_counts(words)
 
     def has_title(self, text: str) -> bool:
         """Returns whether a document that matches the filter has a text as its title."""
-        return bool(self._state.titles.find(text, limit=1, allowed=self._allowed).exact)
+        return bool(self._corpus.titles(text).exact)
 
     def pair_shares(self, words: Sequence[str]) -> list[float]:
         """Returns for each word the share of its pairs of characters that documents have; 0 if it has none."""
         codes = [code_of_pair(first, second) for word in words for first, second in pairwise(word)]
-        has = iter(self._state.lexical.has_terms(codes))
+        has = iter(self._corpus.statistics.has_terms(codes))
         return [sum(next(has) for _ in word[1:]) / max(len(word) - 1, 1) for word in words]
 
     def complete(self, text: str, *, limit: int) -> list[Completion]:
@@ -51,14 +49,8 @@ class CatalogueVocabulary:
 
         They are titles, examples and, without a filter, phrases of synonyms.
         """
-        # Completions of dead documents are removed, and those of synonyms match no filter.
-        allowed = None if self._filter is None else self._allowed
-        found = self._state.suggestions.exact(text, limit=limit, allowed=allowed)
+        found = self._corpus.complete(text, limit=limit)
         return [Completion(each, 1 / place) for place, each in enumerate(found, start=1)]
-
-    @cached_property
-    def _allowed(self) -> NDArray[np.bool_] | None:
-        return self._state.allowed(self._filter)
 
 
 @lru_cache(KNOWN_CODES)

@@ -79,18 +79,15 @@ class SuggestServicer(SuggestServiceServicer):
 
 def _answer(state: State, query: SuggestQuery, room: Room) -> bytes:
     """Returns the serialized answer to a request; raises ResponseTooLarge if it does not fit into the room."""
-    # Without a filter, all completions are of live documents.
-    allowed = None if query.filter is None else state.allowed(query.filter)
-    found = state.suggestions.suggest(
-        query.text, limit=query.limit, allowed=allowed, language=query.language, ranges=bool(query.unit)
-    )
+    corpus = state.corpus(query.filter)
+    found = corpus.suggest(query.text, limit=query.limit, language=query.language, ranges=bool(query.unit))
     warnings = [] if query.filter is None else state.warnings(query.filter)
     room.take(sum(len(warning.encode()) + WARNING_BYTES for warning in warnings))
     response = SuggestResponse(sequence=state.sequence, warnings=warnings)
-    for each in found:
+    for each, document_id in found:
         suggestion = response.suggestions.add(
             text=each.text,
-            document_id=state.ids[each.slot] if each.slot >= 0 else "",
+            document_id=document_id,
             source=SOURCE_OF[each.source],
             language_code=each.language,
             fit=FIT_OF[each.kind],

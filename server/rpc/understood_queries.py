@@ -4,8 +4,8 @@ import weakref
 from typing import NamedTuple
 
 from server.attributes.filter import Filter
+from server.ranking.corpus import Searched
 from server.ranking.options import Mode
-from server.ranking.state import State
 from server.ranking.understanding import Understood, reading_of, understand
 
 KEPT_QUERIES = 10_000
@@ -33,7 +33,7 @@ class UnderstoodQueries:
         self._latest = _Kept((), {})
 
     def understand(
-        self, typed: str, state: State, *, mode: Mode, language: str, filter: Filter | None = None
+        self, typed: str, state: Searched, *, mode: Mode, language: str, filter: Filter | None = None
     ) -> Understood:
         """Returns how a normalised query is searched; see `understand` and `reading_of`."""
         if filter is not None or len(typed) > KEPT_CHARACTERS:
@@ -46,9 +46,9 @@ class UnderstoodQueries:
             kept[key] = understood
         return understood
 
-    def _of(self, state: State) -> dict[_Key, Understood]:
+    def _of(self, state: Searched) -> dict[_Key, Understood]:
         """Returns what is kept of a state."""
-        views = (state.lexical, state.suggestions, state.rules.synonyms)  # Titles change with the words.
+        views = state.texts
         latest = self._latest
         if [known() for known in latest.views] != [*views]:
             # Another thread, with another state, may do the same. Each fills its own.

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from hypothesis import strategies as st
 
+from server.lexical.statistics import LENGTH_WEIGHT, SATURATION
 from server.lexical.tokens import terms_of
-from server.lexical.view import LENGTH_WEIGHT, SATURATION
 
 words = st.sampled_from(
     ["card", "cards", "카드", "카드를", "적금", "적금을", "계좌", "a", "b", "🚗", "ㅋㅋ", "card-lost"]

@@ -4,7 +4,8 @@ from hypothesis import strategies as st
 
 from chaja.v1 import Hit
 from server.ranking.baseline import Evidence
-from server.ranking.fusion import Candidate, estimate_dense_weight, fuse
+from server.ranking.corpus import Candidate
+from server.ranking.fusion import estimate_dense_weight, fuse
 from server.ranking.options import Fusion
 
 EVEN = Evidence(reading=1.0, dense=1.0, lexical=1.0)
@@ -54,9 +55,9 @@ def test_equal_scores_of_answers_are_in_the_order_of_slots_and_titles_come_first
 ) -> None:
     fused = fuse(dense, lexical, fusion=fusion, evidence=evidence, limit=50, exact_titles=exact, title_prefixes=prefix)
     sent = [Hit(score=each.score).score for each in fused]
-    order = [(-score, each.slot) for score, each in zip(sent, fused, strict=True)]
+    order = [(-score, each.sequence) for score, each in zip(sent, fused, strict=True)]
     assert order == sorted(order)
-    tiers = [0 if each.slot in exact else 1 if each.slot in prefix else 2 for each in fused]
+    tiers = [0 if each.sequence in exact else 1 if each.sequence in prefix else 2 for each in fused]
     assert tiers == sorted(tiers)
 
 
@@ -73,11 +74,11 @@ def test_titles_come_first_and_each_document_is_found_once(  # noqa: PLR0917
     fused = fuse(
         dense, lexical, fusion=fusion, evidence=evidence, limit=limit, exact_titles=exact, title_prefixes=prefix
     )
-    everything = {each.slot for each in [*dense, *lexical]} | set(exact) | set(prefix)
-    found = [each.slot for each in fused]
+    everything = {each.sequence for each in [*dense, *lexical]} | set(exact) | set(prefix)
+    found = [each.sequence for each in fused]
     assert len(found) == len(set(found)) == min(limit, len(everything))
     tiers = [0 if slot in exact else 1 if slot in prefix else 2 for slot in found]
-    order = [(tier, -each.score, each.slot) for tier, each in zip(tiers, fused, strict=True)]
+    order = [(tier, -each.score, each.sequence) for tier, each in zip(tiers, fused, strict=True)]
     assert order == sorted(order)
     for each, tier in zip(fused, tiers, strict=True):
         assert 2 - tier <= each.score <= 3 - tier
@@ -89,20 +90,20 @@ def test_one_leg_alone_keeps_its_order(fusion: Fusion) -> None:
     nothing: list[Candidate] = []
     for dense, lexical in ((alone, nothing), (nothing, alone)):
         fused = fuse(dense, lexical, fusion=fusion, evidence=EVEN, limit=9)
-        assert [each.slot for each in fused] == [3, 1, 2]
+        assert [each.sequence for each in fused] == [3, 1, 2]
 
 
 @pytest.mark.parametrize("fusion", fusions)
 def test_a_document_that_is_good_in_both_legs_comes_first(fusion: Fusion) -> None:
     evidence = Evidence(reading=1.0, dense=1.0, lexical=6.0)
     dense, lexical = candidates(s1=0.9, s2=0.8, s3=0.1), candidates(s4=9.0, s2=8.5, s5=1.0)
-    assert fuse(dense, lexical, fusion=fusion, evidence=evidence, limit=1)[0].slot == 2
+    assert fuse(dense, lexical, fusion=fusion, evidence=evidence, limit=1)[0].sequence == 2
 
 
 def test_a_model_that_does_not_read_the_language_only_breaks_ties() -> None:
     dense, lexical = candidates(s1=0.9, s4=0.8, s3=0.7), candidates(s2=9.0, s3=4.0, s4=4.0)
     fused = fuse(dense, lexical, fusion=Fusion.WEIGHTED_SUM, evidence=UNREAD, limit=9)
-    assert [each.slot for each in fused] == [2, 4, 3, 1]
+    assert [each.sequence for each in fused] == [2, 4, 3, 1]
 
 
 def test_the_leg_with_more_evidence_has_more_weight() -> None:
