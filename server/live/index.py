@@ -20,6 +20,7 @@ from server.lexical.index import LexicalIndex
 from server.lexical.titles import Titles
 from server.live.completions import SynonymCompletions, completions_of
 from server.ranking.baseline import Baseline
+from server.ranking.measuring import is_outdated, measured
 from server.ranking.probes import EncodedProbes
 from server.ranking.query_rules import NO_RULES, QueryRules
 from server.ranking.slots import DocumentSlots
@@ -28,9 +29,6 @@ from server.snapshot import Arrays, Snapshot
 from server.suggest.completion import Completion
 from server.suggest.index import SuggestIndex
 from server.vectors.dense import DenseIndex
-
-MEASURED_SHARE = 0.1
-"""Relative change in the number of slots after which the baseline of scores is measured again."""
 
 FIELDS = tuple(Field)
 """The dense index identifies fields, and their weights, by their position in this tuple."""
@@ -65,7 +63,7 @@ class LiveIndex:
         self._slot_of: dict[str, int] | None = None  # The slot of each live id; made when it is needed.
         self._rules = NO_RULES
         self._baseline = Baseline({})
-        self._measured_slots = -1
+        self._measured_sequence: int | None = None
         self._live_vectors = 0
         self._publish(0)
 
@@ -151,26 +149,19 @@ class LiveIndex:
 
     @property
     def unmeasured(self) -> bool:
-        """Whether the index has changed so much that the baseline of scores must be measured again."""
-        slots = len(self._slots)
-        return abs(slots - self._measured_slots) > MEASURED_SHARE * max(self._measured_slots, 0)
+        """Whether the documents have changed so much that the baseline of scores must be measured again."""
+        state = self.state
+        return is_outdated(self._measured_sequence, state.sequence, documents=state.slots.live_count)
 
     def measure(self) -> None:
         """Measures the baseline of scores for later states. One thread may do so while another changes the index."""
         state = self.state
-        allowed = state.slots.live if state.slots.dead_count else None
-        dense = dataclasses.replace(state.dense, observe=None)  # Probes are not real queries: recall ignores them.
-
-        def dense_best(vector: NDArray[np.float32]) -> float | None:
-            matches = dense.search(vector, limit=1, allowed=allowed, weights=self._weights)
-            return matches[0].score if matches else None
-
-        def lexical_best(query: str) -> float | None:
-            scores = state.lexical.search(query, limit=1, allowed=allowed).scores.tolist()
-            return scores[0] if scores else None
-
-        self._baseline = self._probes.measure(dense_best=dense_best, lexical_best=lexical_best, weight=self._weights[0])
-        self._measured_slots = len(state.slots.sequences)
+        # Probes are not real queries: recall ignores them.
+        corpus = state._replace(dense=dataclasses.replace(state.dense, observe=None)).corpus()
+        self._baseline = measured(
+            self._probes, lambda queries: list(map(corpus.find, queries)), corpus.statistics, weight=self._weights[0]
+        )
+        self._measured_sequence = state.sequence
 
     def close(self) -> None:
         """Ends the background work and removes its files. Searches that hold a state still work."""

@@ -6,7 +6,7 @@ once.
 """
 
 import enum
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -109,6 +109,13 @@ class Moved(NamedTuple):
     buries: bool
 
 
+class Summary(NamedTuple):
+    """The types of attributes in all documents, and the counts of facets in those that match the filter."""
+
+    attributes: Attributes
+    facets: list[FacetCounts]
+
+
 class Suggested(NamedTuple):
     """A suggestion, and the id of its document; empty if it belongs to none."""
 
@@ -153,11 +160,8 @@ class Corpus(Protocol):
     def boost_values(self, boosts: Sequence[Boost], sequences: Sequence[int], *, seconds: int) -> NDArray[np.float64]:
         """Returns the values `[boosts, documents]` that boosts give to documents."""
 
-    def facets(self, attributes: Sequence[str]) -> list[FacetCounts]:
-        """Counts the values of attributes."""
-
-    def attributes(self, asked: Iterable[str]) -> Attributes:
-        """Returns the types of attributes, given by composed name, in all documents."""
+    def summary(self, asked: Sequence[str], *, facets: Sequence[str] = ()) -> Summary:
+        """Returns the types of attributes, given by composed name, and the counts of facets."""
 
 
 class Searched(Protocol):

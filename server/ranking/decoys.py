@@ -4,7 +4,7 @@ A query that is nearer to a decoy than to every document has no answer. This is 
 short queries, such as `play music`, score higher than long ones whatever they ask for.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -31,15 +31,14 @@ class Decoys(NamedTuple):
         others = similarities[~np.eye(len(vectors), dtype=np.bool_)]
         return cls(vectors, float(others.std()))
 
-    def unanswered(self, dense_best: Callable[[NDArray[np.float32]], float | None], *, weight: float = 1.0) -> Self:
+    def unanswered(self, best: Sequence[float], *, weight: float = 1.0) -> Self:
         """Returns the decoys without an answer: no document is nearer by the margin than the nearest other decoy.
 
-        `dense_best` returns the best score of a vector in the catalogue, where titles have the factor `weight`.
+        `best` has the best score of each decoy in the catalogue, where titles have the factor `weight`.
         """
         similarities = self.vectors @ self.vectors.T
         np.fill_diagonal(similarities, -1)
-        best = np.array([dense_best(vector) or 0.0 for vector in self.vectors])
-        kept = best < weight * (similarities.max(axis=1) + self.margin)
+        kept = np.array(best) < weight * (similarities.max(axis=1) + self.margin)
         return self._replace(vectors=self.vectors[kept], weight=weight)
 
     def threshold(self, vector: NDArray[np.float32]) -> float:

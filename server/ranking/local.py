@@ -1,6 +1,6 @@
 """The corpus of one index."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.attributes.columns import ColumnsView
-from server.attributes.facets import FacetCounts, PartCounts, counts_of, facet_of
+from server.attributes.facets import PartCounts, counts_of, facet_of
 from server.attributes.filter import AnyOf, Filter
 from server.attributes.warnings import Attributes
 from server.lexical.statistics import QueryTerms, TermStatistics
@@ -26,6 +26,7 @@ from server.ranking.corpus import (
     Part,
     Similarity,
     Suggested,
+    Summary,
 )
 from server.ranking.slots import DocumentSlotsView
 from server.suggest.view import SuggestView
@@ -140,17 +141,17 @@ class LocalCorpus:
             row[own] = boost_values(boost, self.columns, slots, seconds=seconds)
         return values
 
-    def facets(self, attributes: Sequence[str]) -> list[FacetCounts]:
-        """Counts the values of attributes."""
-        return [facet_of(each, self.columns, self._allowed) for each in attributes]
+    def summary(self, asked: Sequence[str], *, facets: Sequence[str] = ()) -> Summary:
+        """Returns the types of attributes, and the counts of facets."""
+        return Summary(self.attributes(asked), [facet_of(each, self.columns, self._allowed) for each in facets])
 
-    def facet_parts(self, attributes: Sequence[str]) -> list[PartCounts | None]:
-        """Counts all values of attributes; see `merged_facet`."""
-        return [counts_of(each, self.columns, self._allowed) for each in attributes]
-
-    def attributes(self, asked: Iterable[str]) -> Attributes:
+    def attributes(self, asked: Sequence[str]) -> Attributes:
         """Returns the types of attributes in all live documents."""
         return Attributes.of(asked, self.columns, self.slots.live)
+
+    def facet_parts(self, facets: Sequence[str]) -> list[PartCounts | None]:
+        """Counts all values of facets; see `merged_facet`."""
+        return [counts_of(each, self.columns, self._allowed) for each in facets]
 
     @cached_property
     def _allowed(self) -> NDArray[np.bool_] | None:

@@ -68,8 +68,8 @@ class EncodedProbes:
     def measure(
         self,
         *,
-        dense_best: Callable[[NDArray[np.float32]], float | None],
-        lexical_best: Callable[[str], float | None],
+        dense_best: Callable[[Sequence[NDArray[np.float32]]], Sequence[float | None]],
+        lexical_best: Callable[[Sequence[str]], Sequence[float | None]],
         weight: float = 1.0,
     ) -> Baseline:
         """Searches an index for all probes; the callbacks return the best score of each, None if there is no hit.
@@ -78,12 +78,14 @@ class EncodedProbes:
         """
         languages = {}
         for language, queries in PROBES.items():
-            decoys = self._decoys.get(language)
+            decoys, vectors = self._decoys.get(language), self._vectors[language]
+            if decoys is not None:
+                decoys = decoys.unanswered(_scores(dense_best(list(decoys.vectors))), weight=weight)
             languages[language] = LanguageBaseline(
                 reading=self.readings[language],
-                dense=[dense_best(vector) or 0.0 for vector in self._vectors[language]],
-                lexical=[lexical_best(query) or 0.0 for query in queries],
-                decoys=None if decoys is None else decoys.unanswered(dense_best, weight=weight),
+                dense=_scores(dense_best(list(vectors))),
+                lexical=_scores(lexical_best(queries)),
+                decoys=decoys,
             )
         return Baseline(languages)
 
@@ -99,6 +101,10 @@ def encode_probes(bundle: Bundle) -> EncodedProbes:
 
     manifest = bundle.manifest
     return EncodedProbes(encode, compares_queries=manifest.similarity == "cosine" and manifest.document is None)
+
+
+def _scores(best: Sequence[float | None]) -> list[float]:
+    return [score or 0.0 for score in best]
 
 
 def _reading(ones: NDArray[np.float32], others: NDArray[np.float32], rest: NDArray[np.float32]) -> float:

@@ -19,8 +19,9 @@ def rule_warnings(rules: Sequence[tuple[str, Rule]], state: Searched) -> list[st
 def _warnings(rules: Sequence[tuple[str, Rule]], state: Searched) -> Iterator[str]:
     sequences = state.rules.merchandising.sequences
     asked = {each.attribute for _, rule in rules for each in rule.buried_if}
+    asked |= {each.attribute for _, rule in rules for each in rule.boosts}
     corpus = state.corpus()
-    known = corpus.attributes(asked | {each.attribute for _, rule in rules for each in rule.boosts})
+    known, _ = corpus.summary(list(asked))
     named = {id for _, rule in rules for id in (*rule.pinned_ids, *rule.buried_ids)}
     found = corpus.moved([sequences[id] for id in named if id in sequences], NOTHING_BURIED).pinned
     for path, rule in rules:

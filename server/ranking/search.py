@@ -35,9 +35,10 @@ def search(
     page, end = page_of(ranking, options)
     if options.filter is None and not options.facets:
         return Found(page, state.sequence, no_good_answer, end=end)
-    attributes = corpus.attributes(asked_attributes(options.filter, options.facets))
+    asked = asked_attributes(options.filter, options.facets)
+    attributes, facets = corpus.summary(asked, facets=options.facets)
     warnings = warnings_of(options.filter, options.facets, attributes)
-    return Found(page, state.sequence, no_good_answer, warnings, corpus.facets(options.facets), end)
+    return Found(page, state.sequence, no_good_answer, warnings, facets, end)
 
 
 def page_of(ranking: list[FoundDocument], options: SearchOptions) -> tuple[list[FoundDocument], Position | None]:

@@ -183,7 +183,7 @@ def test_the_baseline_is_measured_again_after_many_changes(bundle: Bundle, index
     index.measure()
     index.refresh()
     assert index.state.baseline.evidence("환율 조회", dense_best=1.0, lexical_best=9.0).lexical > 0
-    put(2)
+    put(1)
     assert not unmeasured()
     put(1)
     assert unmeasured()

@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 
 import numpy as np
@@ -94,9 +94,13 @@ def test_probes_measure_whether_a_model_reads_a_language() -> None:
     probes = EncodedProbes(encode)
     assert probes.readings["en"] == 1.0
     assert probes.readings["ko"] < 0.5
-    measured = probes.measure(dense_best=lambda vector: float(vector.max()), lexical_best=lambda query: None)
+
+    def found(best: float | None) -> Callable[[Sequence[object]], list[float | None]]:
+        return lambda queries: [best for _ in queries]
+
+    measured = probes.measure(dense_best=found(2.0), lexical_best=found(None))
     assert measured.no_good_answer("lost card", dense_best=0.0, lexical_best=0.0)
-    empty = probes.measure(dense_best=lambda vector: None, lexical_best=lambda query: None)
+    empty = probes.measure(dense_best=found(None), lexical_best=found(None))
     assert not empty.no_good_answer("lost card", dense_best=0.1, lexical_best=0.0)
 
 
@@ -114,7 +118,9 @@ def test_a_query_nearer_to_a_decoy_than_to_every_document_has_no_good_answer() -
         return np.stack([unit(text) for text in texts])
 
     def measured(**options: bool) -> Baseline:
-        return EncodedProbes(encode, **options).measure(dense_best=lambda vector: 0.1, lexical_best=lambda query: None)
+        return EncodedProbes(encode, **options).measure(
+            dense_best=lambda vectors: [0.1 for _ in vectors], lexical_best=lambda queries: [None for _ in queries]
+        )
 
     decoy, other = unit(COMMANDS["en"][0]), unit("lost card")
     known = measured(compares_queries=True)._languages["en"]

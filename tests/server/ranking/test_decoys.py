@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from server.ranking.decoys import Decoys
 
@@ -23,10 +22,10 @@ def test_a_query_must_be_nearer_to_its_documents_than_to_the_nearest_decoy() -> 
 def test_decoys_that_the_catalogue_answers_are_dropped() -> None:
     decoys = Decoys.of(PAIRS)
     answered = AXES[0]
-    left = decoys.unanswered(lambda vector: 1.2 if float(vector @ answered) > 0.7 else 0.3)
+    left = decoys.unanswered([1.2 if float(vector @ answered) > 0.7 else 0.3 for vector in decoys.vectors])
     assert len(left.vectors) == 4
     assert left.threshold(answered) < decoys.threshold(answered)
-    assert len(decoys.unanswered(lambda vector: None).vectors) == len(PAIRS)
+    assert len(decoys.unanswered([0.0] * len(PAIRS)).vectors) == len(PAIRS)
 
 
 def test_without_decoys_every_score_is_good_enough() -> None:
@@ -34,12 +33,8 @@ def test_without_decoys_every_score_is_good_enough() -> None:
 
 
 def test_weights_of_documents_do_not_change_the_result() -> None:
-    def halved(vector: NDArray[np.float32]) -> float:
-        return 0.5 * similarity(vector)
-
-    def similarity(vector: NDArray[np.float32]) -> float:
-        return 1.2 if float(vector @ AXES[0]) > 0.7 else 0.3
-
-    plain, weighted = Decoys.of(PAIRS).unanswered(similarity), Decoys.of(PAIRS).unanswered(halved, weight=0.5)
+    best = [1.2 if float(vector @ AXES[0]) > 0.7 else 0.3 for vector in PAIRS]
+    plain = Decoys.of(PAIRS).unanswered(best)
+    weighted = Decoys.of(PAIRS).unanswered([0.5 * each for each in best], weight=0.5)
     assert weighted.vectors.tobytes() == plain.vectors.tobytes()
     assert weighted.threshold(AXES[1]) == pytest.approx(0.5 * plain.threshold(AXES[1]))
