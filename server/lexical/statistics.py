@@ -43,12 +43,12 @@ class QueryTerms(NamedTuple):
 
 
 class TermStatistics(ABC):
-    """How many documents have a term, and what follows from that. Only live documents count."""
+    """The number of live documents with each term, and what follows from it."""
 
     @property
     @abstractmethod
     def totals(self) -> Totals:
-        """The documents and their length."""
+        """Returns the number of documents, and their length."""
 
     @abstractmethod
     def counts_of(self, terms: NDArray[np.uint64]) -> NDArray[np.int64]:

@@ -1,6 +1,7 @@
 """Finds the words from which on completions fit a typed text, the best first."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -33,24 +34,37 @@ class Fit(NamedTuple):
     """A word from which on a completion fits.
 
     Attributes:
-        number: The completion's number.
-        kind: How it fits.
+        rank: The word's rank.
+        kind: How the completion fits.
         errors: Number of typing errors.
         start: Where the word begins in the completion, in code points.
         length: How many letters fit, or initials if `by_initials`.
         by_initials: Whether initials fit.
     """
 
-    number: int
+    rank: int
     kind: Kind
     errors: int
     start: int
     length: int
     by_initials: bool = False
 
+    @property
+    def number(self) -> int:
+        """The completion's number."""
+        return self.rank & NUMBER_MASK
+
     def end(self, text: str) -> int:
         """Returns where the part ends that fits, in code points of the completion."""
         return end_after(text, self.start, self.length, by_initials=self.by_initials)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Words that fit in one way. Unless they always count, they do only if nothing fits in the stages before."""
+
+    fits: Iterator[Fit]
+    always: bool = False
 
 
 class Searched(NamedTuple):
@@ -69,36 +83,32 @@ class Searched(NamedTuple):
     first: int
 
     def fitting(self, text: str) -> Iterator[Fit]:
-        """Yields the words that fit a typed text: on its own layout, then on others; if none does, with errors.
+        """Yields the words that fit a typed text, stage by stage."""
+        found = False
+        for stage in self.stages(text):
+            if stage.always or not found:
+                for fit in stage.fits:
+                    found = True
+                    yield fit
+
+    def stages(self, text: str) -> Iterator[Stage]:
+        """Yields the ways to fit a typed text: on its own layout, then on others; if none does, with errors.
 
         A Latin text is sooner mistyped than meant as Korean initials. Korean may go on with the ending of a request.
         """
-        found = False
         own = Typed.of(text)
-        for fit in self.exact(own):
-            found = True
-            yield fit
+        yield Stage(self.exact(own), always=True)
         others = [Typed.of(other) for other in on_other_layout(text)]
-        if not found and others and not own.has_syllables and not any(other.has_syllables for other in others):
-            for fit in self.mistyped(own, most=1):
-                found = True
-                yield fit
+        if others and not own.has_syllables and not any(other.has_syllables for other in others):
+            yield Stage(self.mistyped(own, most=1))
         for other in others:
-            for fit in self.exact(other):
-                found = True
-                yield fit._replace(kind=Kind.KEYBOARD)
-        if not found and (shorter := without_ending(text)):
-            for fit in self.exact(Typed.of(shorter)):
-                found = True
-                yield fit
+            yield Stage((fit._replace(kind=Kind.KEYBOARD) for fit in self.exact(other)), always=True)
+        if shorter := without_ending(text):
+            yield Stage(self.exact(Typed.of(shorter)))
         # Seldom both readings are likely: on the wrong layout, few letters make syllables.
         likely = [] if own.is_korean else [other for other in others if not other.is_garbled]
         for typed in (own, *likely):
-            if found:
-                return
-            for fit in self.mistyped(typed):
-                found = True
-                yield fit
+            yield Stage(self.mistyped(typed))
 
     def exact(self, typed: Typed) -> Iterator[Fit]:
         """Yields the words that fit without errors, by letters and then by initials."""
@@ -109,11 +119,11 @@ class Searched(NamedTuple):
         if count > KEY_LETTERS:
             words = self._read(words, lambda text, place: has_letters(text, place, typed.letters))
         for rank, place in words:
-            yield Fit(rank & NUMBER_MASK, Kind.WORD if rank & LATER_WORD else Kind.START, 0, place, count)
+            yield Fit(rank, Kind.WORD if rank & LATER_WORD else Kind.START, 0, place, count)
         if typed.has_initials:
             count = len(typed.initials)
             for rank, place in self._with_initials(typed):
-                yield Fit(rank & NUMBER_MASK, Kind.INITIALS, 0, place, count, by_initials=True)
+                yield Fit(rank, Kind.INITIALS, 0, place, count, by_initials=True)
 
     def _with_initials(self, typed: Typed) -> Iterator[Word]:
         ranges = self._ranges("initials", typed.initials)
@@ -137,9 +147,9 @@ class Searched(NamedTuple):
             chosen = self._wanted(ranks, np.flatnonzero(errors == count))
             if not len(chosen):
                 continue
-            for position in chosen[np.argsort(ranks[chosen])]:
-                number, place = int(ranks[position]) & NUMBER_MASK, int(places[position])
-                yield Fit(number, Kind.TYPO, count, place, int(letters[position]))
+            # The same word may occur several times.
+            for position in chosen[np.lexsort((letters[chosen], places[chosen], ranks[chosen]))].tolist():
+                yield Fit(int(ranks[position]), Kind.TYPO, count, int(places[position]), int(letters[position]))
             return
 
     def _ranges(self, by: Literal["letters", "initials"], letters: str) -> list[Range]:
@@ -154,7 +164,7 @@ class Searched(NamedTuple):
         count, worst = self.first, 0
         while ranges:
             ranks, places = _best(ranges, count)
-            order = self._wanted(ranks, ranks.argsort())
+            order = self._wanted(ranks, np.lexsort((places, ranks)))
             for rank, place in zip(ranks[order].tolist(), places[order].tolist(), strict=True):
                 if rank >= worst:  # The words with this rank, of the same completion, may not all have been yielded.
                     yield rank, place

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from server.catalogue.languages import canonical_language, is_in_language
 from server.suggest.completion import Source, Suggestion
 from server.suggest.fitting import Fit, Passing, Searched
+from server.suggest.run import LENGTH_BIT
 from server.suggest.segment import Segment
 from server.suggest.typed import Typed
 
@@ -56,6 +57,34 @@ class Filters(NamedTuple):
         return passes
 
 
+class PartOrder(NamedTuple):
+    """The order of a suggestion among those of all parts of an index.
+
+    Attributes:
+        stage: The way in which the typed text fits; see `Searched.stages`.
+        errors: Number of typing errors.
+        by_initials: Whether initials fit.
+        order: The word's rank without the completion's number.
+        number: The word's rank, whose end is the number: it orders the completions of one document.
+        start: Where the word begins in the completion.
+    """
+
+    stage: int
+    errors: int
+    by_initials: bool
+    order: int
+    number: int
+    start: int
+
+
+class PartSuggestion(NamedTuple):
+    """A suggestion of one part of an index. Unless it always counts, it does only if nothing fits in stages before."""
+
+    order: PartOrder
+    always: bool
+    suggestion: Suggestion
+
+
 class SuggestView:
     """An immutable view, safe to use from many threads at once."""
 
@@ -96,19 +125,43 @@ class SuggestView:
         """
         if limit < 1:
             return []
-        codes = self._stored.language_codes
-        languages = None if language is None else np.array([_is_wanted(code, language) for code in codes])
-        searched = self._searched(Filters(self._stored, allowed, languages), limit)
+        searched = self._searched(allowed, language, limit)
         found = self._distinct(searched.fitting(typed), limit)
         return [self._suggestion(fit, text, ranges=ranges) for text, fit in found]
 
+    def parts(
+        self,
+        typed: str,
+        *,
+        limit: int,
+        allowed: NDArray[np.bool_] | None = None,
+        language: str | None = None,
+        ranges: bool = True,
+        exact: bool = False,
+    ) -> list[PartSuggestion]:
+        """Returns what `suggest` or, if `exact`, `exact` needs of this part of an index; see `merged_suggestions`."""
+        found: list[PartSuggestion] = []
+        if limit < 1:
+            return found
+        for number, stage in enumerate(self._searched(allowed, language, limit).stages(typed)):
+            if exact and number:
+                break
+            if stage.always or not found:
+                for text, fit in self._distinct(stage.fits, limit):
+                    order = PartOrder(number, fit.errors, fit.by_initials, fit.rank >> LENGTH_BIT, fit.rank, fit.start)
+                    found.append(PartSuggestion(order, stage.always, self._suggestion(fit, text, ranges=ranges)))
+        return found
+
     def exact(self, typed: str, *, limit: int, allowed: NDArray[np.bool_] | None = None) -> list[str]:
         """Returns the completions that fit a typed text on its own layout and without errors, in the same order."""
-        searched = self._searched(Filters(self._stored, allowed, None), limit)
+        searched = self._searched(allowed, None, limit)
         return [text for text, _ in self._distinct(searched.exact(Typed.of(typed)), limit)]
 
-    def _searched(self, filters: Filters, limit: int) -> Searched:
-        segments = self._segments if filters.allowed is None or filters.allowed.any() else ()
+    def _searched(self, allowed: NDArray[np.bool_] | None, language: str | None, limit: int) -> Searched:
+        codes = self._stored.language_codes
+        languages = None if language is None else np.array([_is_wanted(code, language) for code in codes])
+        filters = Filters(self._stored, allowed, languages)
+        segments = self._segments if allowed is None or allowed.any() else ()
         return Searched(segments, self._stored.texts, filters.passing(), RANKED_FIRST * limit)
 
     def _distinct(self, fits: Iterator[Fit], limit: int) -> list[tuple[str, Fit]]:
@@ -116,7 +169,7 @@ class SuggestView:
         found: dict[str, tuple[str, Fit]] = {}
         for fit in islice(fits, max(MOST_FITS, 2 * limit)):
             text = self._stored.texts[fit.number]
-            seen = "".join(text.casefold().split())
+            seen = key_of(text)
             if seen not in found:
                 found[seen] = text, fit
                 if len(found) == limit:
@@ -135,6 +188,11 @@ class SuggestView:
             fit.errors,
             ((fit.start, fit.end(text)),) if ranges else (),
         )
+
+
+def key_of(text: str) -> str:
+    """Returns what texts have in common that differ only in case and spaces."""
+    return "".join(text.casefold().split())
 
 
 def _is_wanted(code: str, language: str) -> bool:
