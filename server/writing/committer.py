@@ -116,7 +116,7 @@ class Committer:
         self._metrics = metrics
         self._on_commit = on_commit
         self._catch_up = catch_up
-        self._behind_since = 0.0
+        self._behind_since: float | None = None
         self._rules = index.state.rules
         self._failed_commits = Rate(lines=1, seconds=10)
         self._loop = asyncio.get_running_loop()
@@ -142,7 +142,7 @@ class Committer:
     def catch_up(self) -> None:
         """Brings the index up to date with the store, if it is not. Any thread may call it; see `Store.refresh`."""
         if self._is_behind:
-            self._behind_since = time.monotonic()
+            self._behind_since = self._behind_since or time.monotonic()
             with self.lock:
                 self._follow_others()
             self._loop.call_soon_threadsafe(self._on_commit)
@@ -155,7 +155,8 @@ class Committer:
     @property
     def lag_seconds(self) -> float:
         """Time since the index has lacked changes that are known to be committed; 0 if it lacks none."""
-        return time.monotonic() - self._behind_since if self._is_behind else 0.0
+        since = self._behind_since
+        return time.monotonic() - since if self._is_behind and since is not None else 0.0
 
     @property
     def _is_behind(self) -> bool:
@@ -164,6 +165,7 @@ class Committer:
     def _follow_others(self) -> None:
         if self._is_behind:
             self._catch_up(self.index)
+        self._behind_since = None
 
     def _run(self) -> None:
         group: list[CommitRequest] = []
@@ -197,7 +199,7 @@ class Committer:
 
     def _commit(self, group: Sequence[CommitRequest]) -> None:
         outcomes: list[list[Outcome] | Exception] = []
-        started = time.perf_counter()
+        before, started = self.index.state.sequence, time.perf_counter()
         try:
             self._follow_others()  # Most of it before the transaction, for which other servers wait.
             with self._store.write() as transaction:
@@ -213,15 +215,22 @@ class Committer:
             elif self._failed_commits.allow() is not None:
                 log.error("a commit failed: %s", error)
             self._metrics.store.commit_failures.inc()
+            self._behind_since = None
+            self._say_changed(before)
             self._settle(group, error)
             return
         self.index.follow(transaction.added, transaction.retired, sequence=transaction.sequence, rules=self._rules)
+        self._behind_since = None
         self._metrics.store.commit_seconds.observe(time.perf_counter() - started)
         made = (outcome for each in outcomes if not isinstance(each, Exception) for outcome in each)
         self._metrics.store.changes.inc(sum(outcome.changed for outcome in made))
-        if transaction.added or transaction.retired:
-            self._loop.call_soon_threadsafe(self._on_commit)
+        self._say_changed(before)
         self._loop.call_soon_threadsafe(_settle_each, group, outcomes)
+
+    def _say_changed(self, before: int) -> None:
+        """Calls `on_commit` if the index has moved on from a sequence, be it by the changes of other servers."""
+        if self.index.state.sequence != before:
+            self._loop.call_soon_threadsafe(self._on_commit)
 
     def _attempt(self, request: CommitRequest, transaction: Transaction) -> list[Outcome] | Exception:
         """Makes the changes of one request. An error does not affect the other requests of the group."""

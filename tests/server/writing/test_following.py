@@ -122,6 +122,20 @@ async def test_the_vectors_of_another_servers_bundle_are_made_and_kept(
         assert sorted(await old.found("환율")) == ["a", "b"]
 
 
+async def test_a_watcher_is_told_of_changes_that_a_write_has_applied(core: Core, other: Store) -> None:
+    await core.writer.upsert(upserts(titled("a", "환율"), titled("b", "환율")))
+    core.catalogue._follower.close()
+    changes = core.reader.changes(2)
+    first = asyncio.ensure_future(anext(changes))
+    await asyncio.sleep(0.1)
+    with other.write() as transaction:
+        transaction.delete("a")
+    (outcome,) = await core.writer.upsert(upserts(titled("b", "환율")))
+    assert not outcome.changed
+    assert [(each.sequence, each.id) for each in await asyncio.wait_for(first, 10)] == [(3, "a")]
+    await changes.aclose()
+
+
 async def test_a_reader_waits_for_a_change_of_another_process(core: Core, other: Store) -> None:
     await core.writer.upsert(upserts(titled("a", "환율"), titled("b", "환율")))
     await core.reader.reach(2, max_seconds=0)
