@@ -10,7 +10,7 @@ import logging
 import math
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from server.catalogue.document import Document
 from server.catalogue.encoded import Vectors, Versioned
 from server.catalogue.location import Location
 from server.catalogue.partial import Fields, read_document
+from server.catalogue.patience import Patience
 from server.catalogue.rules import RuleKind, StoredRule, read_rules
 from server.catalogue.sequences import is_in_gap, live_sequences_of
 from server.catalogue.transaction import Transaction
@@ -40,6 +41,8 @@ READ_ROWS = 1000
 READ_BYTES = 4 * 2**20
 """Rows, and bytes of documents as JSON, that are read at a time if there may be many. A larger document is read
 alone."""
+
+T = TypeVar("T")
 
 DocumentRow = tuple[int, str, bytes, int]
 """Sequence, id, content and checksum of a version of a document."""
@@ -74,6 +77,7 @@ class Store:
         """
         self.location = location
         self._database = open_database(location, durable=durable, serving=serving)
+        self._patience = Patience()
         self.id, self.is_shared = self._database.id, self._database.is_shared
         if serving and not self.is_shared:
             try:
@@ -84,6 +88,7 @@ class Store:
 
     def close(self) -> None:
         """Closes the connections. Do not read or write afterwards."""
+        self._patience.close()
         self._database.close()
 
     def __len__(self) -> int:
@@ -122,6 +127,10 @@ class Store:
     def reading(self) -> AbstractContextManager[Connection]:
         """Yields a connection to read with."""
         return self._database.reading()
+
+    def patiently(self, read: Callable[[], T]) -> T:
+        """Returns the result of a read, and repeats it while the database is away; see `Patience`."""
+        return self._patience.read(read)
 
     def snapshot(self) -> AbstractContextManager[Connection]:
         """Yields a connection to read one state with; see `Database.snapshot`."""
@@ -175,18 +184,21 @@ class Store:
     ) -> dict[int, tuple[Document, NDArray[np.int32]]]:
         """Returns versions of documents, or some of their fields, and the spans of their vectors, by sequence.
 
-        Versions that were purged or are not encoded are missing.
+        Versions that were purged or are not encoded are missing. It waits while the database is away.
         """
         if not sequences:
             return {}
-        with self.reading() as connection:
-            rows = connection.execute(
-                "SELECT d.sequence, d.id, d.content, d.checksum, v.spans, v.spans_checksum "  # noqa: S608
-                "FROM documents d JOIN vectors v "
-                "ON v.sequence = d.sequence JOIN revisions r ON r.number = v.revision "
-                f"WHERE r.revision = ? AND d.sequence IN ({', '.join('?' * len(sequences))})",
-                (revision, *sequences),
-            ).fetchall()
+        query = (
+            "SELECT d.sequence, d.id, d.content, d.checksum, v.spans, v.spans_checksum FROM documents d "  # noqa: S608
+            "JOIN vectors v ON v.sequence = d.sequence JOIN revisions r ON r.number = v.revision "
+            f"WHERE r.revision = ? AND d.sequence IN ({', '.join('?' * len(sequences))})"
+        )
+
+        def read() -> list[Any]:
+            with self.reading() as connection:
+                return connection.execute(query, (revision, *sequences)).fetchall()
+
+        rows = self.patiently(read)
         found = {}
         for row in rows:
             self._compare(row[5], checksum_of(row[4]), row[0])

@@ -79,7 +79,7 @@ class Reader:
         return self._slot.engine.index.state.warnings(filter)
 
     async def _run(self, read: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._executor, read)
+        return await asyncio.get_running_loop().run_in_executor(self._executor, self._store.patiently, read)
 
     def _page(self, filter: Filter | None, after_id: str, limit: int, fields: Fields | None) -> Sequence[Stored]:
         if filter is None:

@@ -3,6 +3,7 @@
 import contextlib
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +153,24 @@ def test_a_server_without_its_database_is_not_ready_until_it_is_back(tiny_bundle
         own_cluster.start()
         wait_until(lambda: health_of(server.address) == 1)
         wait_for_line(server, "INFO", "ready again")
+
+
+def test_a_search_waits_for_a_restart_of_postgresql(tiny_bundle: Path, own_cluster: Cluster) -> None:
+    with (
+        serving(tiny_bundle, own_cluster.new_database()) as (server, _),
+        chaja.connect(server.address, options=[("grpc.service_config", "{}")]) as without_retries,
+    ):
+        own_cluster.stop()
+        with ThreadPoolExecutor(2) as pool:
+            searching = pool.submit(found, without_retries, "카드 분실")
+            request = GetDocumentRequest(id="gas-bill")
+            reading = pool.submit(without_retries.catalog.GetDocument, request, timeout=20)
+            wait_for_line(server, "the store is away")
+            assert not searching.done()
+            assert not reading.done()
+            own_cluster.start()
+            assert searching.result().hits
+            assert reading.result().document.id == "gas-bill"
 
 
 def test_a_killed_server_loses_no_write_and_its_successor_takes_its_place(tiny_bundle: Path, cluster: Cluster) -> None:
