@@ -130,6 +130,10 @@ bench-suggest: $(BUNDLE)/manifest.json ## Measure suggestions at 100,000 titles,
 bench-store: $(BUNDLE)/manifest.json postgresql ## Measure the store in SQLite and in PostgreSQL, side by side
 	$(PYTHON) -m benchmarks.store --bundle $(BUNDLE) --json build/bench-store.json $(ARGS)
 
+.PHONY: bench-replicas
+bench-replicas: $(BUNDLE)/manifest.json postgresql ## Kill three servers of one PostgreSQL, and restart it, under writes and searches; ARGS="--kills 30 --restarts 5"
+	$(PYTHON) -m benchmarks.replicas --bundle $(BUNDLE) --json build/bench-replicas.json $(ARGS)
+
 .PHONY: soak
 soak: $(BUNDLE)/manifest.json ## Send every kind of call to one server for ARGS="--minutes 5", and check that nothing leaks
 	$(PYTHON) -m benchmarks.serving.soak --bundle $(BUNDLE) $(ARGS)
