@@ -1,4 +1,4 @@
-"""The command line: `python -m export [--model …] --out DIR`, `… bootstrap`, `… evaluate`, `… tune`, `… inspect DIR`.
+"""The command line: `python -m export [--model …] --out DIR`, `… encode`, `… evaluate`, `… tune` and others.
 
 Exit codes: 0 for success, 1 if the model or a file cannot be used, 2 for an invalid flag, 130 for Ctrl-C and SIGTERM,
 141 if the output goes to a closed pipe. An error is one line on stderr.
@@ -48,6 +48,10 @@ def main(arguments: Sequence[str]) -> int:
             from export.bootstrap import command as bootstrap
 
             bootstrap.main(arguments[1:])
+        elif arguments[:1] == ["encode"]:
+            from export.bulk import command as bulk
+
+            bulk.main(arguments[1:])
         elif arguments[:1] == ["inspect"]:
             _inspect(arguments[1:])
         elif arguments and not arguments[0].startswith("-"):

@@ -32,6 +32,7 @@ EXAMPLES = f"""examples:
       --document-model facebook/dpr-ctx_encoder-multiset-base --out build/dpr
 
 `{EXPORTER} bootstrap` checks a catalogue, and makes queries and sheets for labels (see its --help).
+`{EXPORTER} encode` encodes many documents on all cores, and writes them to a store.
 `{EXPORTER} evaluate` measures a bundle's retrieval quality (see its --help).
 `{EXPORTER} tune` trains a model on labelled queries.
 `{EXPORTER} inspect DIR` shows a bundle's report."""

@@ -12,14 +12,9 @@ def load_catalogue(path: Path, *, max_document_characters: int | None = None) ->
     documents: list[Document] = []
     line_of: dict[str, int] = {}
     for number, document in read_jsonl(path, Document):
-        problem = document.problem() or excess(document.element_count())
+        problem = problem_of(document, max_document_characters=max_document_characters)
         if problem is None and document.id in line_of:
             problem = f"id {document.id!r} is already in line {line_of[document.id]}: keep one of the two lines"
-        if problem is None and max_document_characters is not None:
-            characters = document.character_count()
-            if characters > max_document_characters:
-                allowed = f"at most {max_document_characters} are allowed"
-                problem = f"has {characters} characters in all; {allowed}: split it, or raise --max-document-characters"
         if problem is not None:
             raise CatalogueError(f"{path}:{number}: {problem}")
         line_of[document.id] = number
@@ -27,3 +22,13 @@ def load_catalogue(path: Path, *, max_document_characters: int | None = None) ->
     if not documents:
         raise CatalogueError(f"{path} has no documents")
     return documents
+
+
+def problem_of(document: Document, *, max_document_characters: int | None = None) -> str | None:
+    """Returns the first problem of a document that decoding does not detect; None if it is valid."""
+    if (problem := document.problem() or excess(document.element_count())) is not None:
+        return problem
+    if max_document_characters is None or (characters := document.character_count()) <= max_document_characters:
+        return None
+    allowed = f"at most {max_document_characters} are allowed"
+    return f"has {characters} characters in all; {allowed}: split it, or raise --max-document-characters"

@@ -1,9 +1,10 @@
 """Reads JSONL files with one typed object per line. Errors name the line and the value, and say what to do."""
 
+import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -19,15 +20,44 @@ MAX_LINE_BYTES = 2**24
 UTF8_MARK = b"\xef\xbb\xbf"
 
 
-def read_jsonl(path: Path, type: type[T]) -> Iterator[tuple[int, T]]:
-    """Yields each object of the file with its line number, from 1. Skips blank lines. Raises CatalogueError."""
-    decoder = msgspec.json.Decoder(type)
-    number, line, begun = 0, b"", False
+class Lines(NamedTuple):
+    """Whole lines of a file, from the byte `start` up to `end`, and the number of the first one."""
+
+    start: int = 0
+    end: int = sys.maxsize
+    first: int = 1
+
+
+ALL_LINES = Lines()
+
+
+def split_jsonl(path: Path, *, size_bytes: int) -> Iterator[Lines]:
+    """Yields all lines of a file, at least `size_bytes` at a time but for the last ones. Raises CatalogueError."""
     try:
-        if is_pipe_or_device(path):
-            raise CatalogueError(f"{path} is not a regular file: write the lines to one")
+        _check_regular(path)
         with path.open("rb") as file:
-            for number, read in enumerate(iter(partial(file.readline, MAX_LINE_BYTES + 1), b""), start=1):
+            start, first = 0, 1
+            while read := file.read(size_bytes):
+                read += file.readline(MAX_LINE_BYTES + 1)
+                yield Lines(start, start + len(read), first)
+                start, first = start + len(read), first + read.count(b"\n")
+    except OSError as error:
+        raise CatalogueError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def read_jsonl(path: Path, type: type[T], lines: Lines = ALL_LINES) -> Iterator[tuple[int, T]]:
+    """Yields each object of the lines with its line number, from 1. Skips blank lines. Raises CatalogueError."""
+    decoder = msgspec.json.Decoder(type)
+    number, line, begun = 0, b"", lines.start > 0
+    left_bytes = lines.end - lines.start
+    try:
+        _check_regular(path)
+        with path.open("rb") as file:
+            file.seek(lines.start)
+            for number, read in enumerate(iter(partial(file.readline, MAX_LINE_BYTES + 1), b""), start=lines.first):
+                if left_bytes <= 0:
+                    return
+                left_bytes -= len(read)
                 line = read.removeprefix(UTF8_MARK) if number == 1 else read
                 if not line.strip():
                     continue
@@ -46,3 +76,8 @@ def read_jsonl(path: Path, type: type[T]) -> Iterator[tuple[int, T]]:
         raise CatalogueError(f"{path}:{number}: the line is not UTF-8: save the file as UTF-8") from None
     except msgspec.DecodeError as error:
         raise CatalogueError(f"{path}:{number}: {wrong_line(line, str(error))}") from None
+
+
+def _check_regular(path: Path) -> None:
+    if is_pipe_or_device(path):
+        raise CatalogueError(f"{path} is not a regular file: write the lines to one")

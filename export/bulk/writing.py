@@ -1,0 +1,97 @@
+"""Writes encoded portions to a store, each in a separate transaction."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from export.bulk.portions import Encoded
+from export.errors import ExportError
+from server.catalogue.database import locked
+from server.catalogue.location import Location
+from server.catalogue.store import Store
+from server.errors import ChangesLost, StoreFull, StoreUnavailable
+
+RETRY_SECONDS = 60.0
+"""Time for which a transaction is tried again while the database is away."""
+
+PAUSE_SECONDS = 1.0
+
+
+@contextlib.contextmanager
+def opened(location: Location, *, revision: str) -> Iterator[Store]:
+    """Opens a store that can be written, for vectors of a model; raises StoreError or ExportError.
+
+    No server may use it if it is in a directory. Servers may use a database of PostgreSQL at the same time.
+    """
+    with (
+        locked(location) if isinstance(location, Path) else contextlib.nullcontext(),
+        contextlib.closing(Store(location)) as store,
+    ):
+        with _translated(), store.write() as transaction:  # It fails at once if the database is read-only.
+            transaction.use_vectors(revision)
+        yield store
+
+
+@dataclass
+class Writer:
+    """Writes portions. A portion that is written twice changes nothing.
+
+    Attributes:
+        documents: Number of documents that were new or changed.
+        vectors_only: Number of documents that the store had, without vectors of this model.
+        vectors: Number of vectors that were written.
+    """
+
+    store: Store
+    revision: str
+    documents: int = 0
+    vectors_only: int = 0
+    vectors: int = 0
+
+    @property
+    def written(self) -> int:
+        """Number of documents that were written, or whose vectors were."""
+        return self.documents + self.vectors_only
+
+    def write(self, portion: Encoded) -> None:
+        """Writes a portion. Raises StoreError or ExportError; then none of it is written."""
+        until = time.monotonic() + RETRY_SECONDS
+        while True:
+            try:
+                with _translated():
+                    vectors_only = self._write(portion)
+                break
+            except StoreUnavailable as error:
+                if isinstance(error, ChangesLost) or time.monotonic() >= until:
+                    raise
+                time.sleep(PAUSE_SECONDS)
+        self.documents += len(portion.documents) - vectors_only
+        self.vectors_only += vectors_only
+        self.vectors += sum(len(each.spans) for each in portion.vectors)
+
+    def _write(self, portion: Encoded) -> int:
+        """Returns the number of documents of which only vectors were written."""
+        vectors_only = 0
+        with self.store.write() as transaction:
+            transaction.use_vectors(self.revision)  # Servers delete those that nothing has used for long.
+            transaction.read_versions(document.id for document in portion.documents)
+            for document, vectors in zip(portion.documents, portion.vectors, strict=True):
+                if transaction.holds(document):
+                    version = transaction.version(document.id)
+                    transaction.put_vectors(version, vectors, revision=self.revision)
+                    vectors_only += 1
+                else:
+                    transaction.put(document, vectors, revision=self.revision)
+        return vectors_only
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except StoreFull as error:
+        raise ExportError(str(error)) from None

@@ -1,0 +1,46 @@
+"""Finds the workers of a command that runs Ray on this machine, so that a test may kill one."""
+
+import contextlib
+import os
+import signal
+import time
+from pathlib import Path
+
+ENCODER = "Encoder"
+"""A part of the title that Ray gives to the process of an encoder."""
+
+WAIT_SECONDS = 120.0
+
+
+def kill_encoder(command: int) -> int:
+    """Kills an encoder below the process of a command with SIGKILL, once there is one; returns its process id."""
+    until = time.monotonic() + WAIT_SECONDS
+    while not (found := encoders_of(command)):
+        assert time.monotonic() < until, "there is no encoder"
+        time.sleep(0.1)
+    os.kill(found[0], signal.SIGKILL)
+    return found[0]
+
+
+def encoders_of(command: int) -> list[int]:
+    """Returns the process ids of the encoders below a process."""
+    return [pid for pid, title in _titles().items() if ENCODER in title and command in _ancestors(pid)]
+
+
+def _titles() -> dict[int, str]:
+    found = {}
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            title = path.read_bytes().decode(errors="replace")
+            if title.startswith("ray::"):
+                found[int(path.parent.name)] = title
+    return found
+
+
+def _ancestors(pid: int) -> set[int]:
+    found: set[int] = set()
+    with contextlib.suppress(OSError):
+        while pid > 1:
+            pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+            found.add(pid)
+    return found
