@@ -126,6 +126,10 @@ bench-feedback: $(BUNDLE)/manifest.json ## Measure search before and after learn
 bench-suggest: $(BUNDLE)/manifest.json ## Measure suggestions at 100,000 titles, on one core: the index, and a server
 	$(PYTHON) -m benchmarks.suggest --bundle $(BUNDLE) --json build/bench-suggest.json $(ARGS)
 
+.PHONY: bench-encode
+bench-encode: $(BUNDLE)/manifest.json postgresql ## Measure bulk encoding with one worker and with two; ARGS="--documents 5000" takes fewer documents
+	$(PYTHON) -m benchmarks.bulk --bundle $(BUNDLE) --json build/bench-encode.json $(ARGS)
+
 .PHONY: bench-store
 bench-store: $(BUNDLE)/manifest.json postgresql ## Measure the store in SQLite and in PostgreSQL, side by side
 	$(PYTHON) -m benchmarks.store --bundle $(BUNDLE) --json build/bench-store.json $(ARGS)
