@@ -113,11 +113,11 @@ class LocalCorpus:
 
     def complete(self, text: str, *, limit: int) -> list[str]:
         """Returns the texts that fit one without errors, best first."""
-        return self.suggestions.exact(text, limit=limit, allowed=self._completed)
+        return self.suggestions.exact(text, limit=limit, allowed=self.completed)
 
     def suggest(self, typed: str, *, limit: int, language: str | None, ranges: bool) -> list[Suggested]:
         """Returns the completions of a typed text."""
-        found = self.suggestions.suggest(typed, limit=limit, allowed=self._completed, language=language, ranges=ranges)
+        found = self.suggestions.suggest(typed, limit=limit, allowed=self.completed, language=language, ranges=ranges)
         return [Suggested(each, self.ids[each.slot] if each.slot >= 0 else "") for each in found]
 
     def moved(self, pinned: Sequence[int], burying: Burying) -> Moved:
@@ -161,7 +161,8 @@ class LocalCorpus:
         return self.slots.live if self.slots.dead_count else None
 
     @property
-    def _completed(self) -> NDArray[np.bool_] | None:
+    def completed(self) -> NDArray[np.bool_] | None:
+        """For each slot, whether its document may be suggested; None allows all, and synonyms."""
         # Completions of dead documents are removed, and those of synonyms match no filter.
         return None if self.filter is None else self._allowed
 

@@ -2,7 +2,7 @@
 
 import functools
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +18,8 @@ from server.ranking.probes import EncodedProbes
 from server.vectors.dense import DenseIndex, DenseOptions
 
 DIMENSION = 16
+
+WEIGHTS = (1.0, 0.9, 0.95)
 
 KOREAN = ["카드", "카드를", "분실", "신고", "적금", "적금을", "환율", "조회", "계좌", "이체"]
 ENGLISH = ["card", "cards", "lost", "rate", "send", "money"]
@@ -78,7 +80,7 @@ class Log:
         """The documents in the order of their sequences."""
         return sorted(self.documents.values(), key=lambda each: each.sequence)
 
-    def sequences_of(self, ids: Iterator[str] | Sequence[str]) -> Mapping[str, int]:
+    def sequences_of(self, ids: Iterable[str]) -> Mapping[str, int]:
         """Returns the sequences of the existing documents among some ids."""
         return {id: self.documents[id].sequence for id in ids if id in self.documents}
 
@@ -101,7 +103,7 @@ def empty_index(folder: Path | None = None) -> LiveIndex:
     """Returns an empty index, which compares every vector. Titles weigh more than other parts."""
     folder = folder or Path(tempfile.mkdtemp(prefix="index-"))
     dense = DenseIndex(DIMENSION, "cosine", "f16", folder=folder, options=DenseOptions(hnsw_from_vectors=2**31))
-    return LiveIndex("made", dense, probes=probes(), weights=(1.0, 0.9, 0.95))
+    return LiveIndex("made", dense, probes=probes(), weights=WEIGHTS)
 
 
 @functools.cache
