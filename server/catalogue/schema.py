@@ -114,6 +114,10 @@ MIGRATIONS: tuple[str, ...] = (
     ALTER TABLE revisions ADD COLUMN used_seconds REAL NOT NULL DEFAULT 0;
     UPDATE revisions SET used_seconds = unixepoch();
     """,
+    """
+    -- The call that has taken an import last. Only it advances the import.
+    ALTER TABLE import_positions ADD COLUMN holder TEXT NOT NULL DEFAULT '';
+    """,
 )
 
 RULES_VERSION = 4

@@ -338,11 +338,10 @@ class Store:
             row: tuple[bytes, bytes] | None = connection.execute(query, (request_id,)).fetchone()
             return row
 
-    def import_position(self, import_id: str) -> int:
-        """Returns the number of documents of an import that were processed."""
-        with self.reading() as connection:
-            query = "SELECT position FROM import_positions WHERE import_id = ?"
-            return int(query_value(connection, query, (import_id,)) or 0)
+    def take_import(self, import_id: str, holder: str) -> int:
+        """Gives an import to the call `holder`; returns the number of its documents that were processed."""
+        with self.maintenance() as transaction:
+            return transaction.take_import(import_id, holder)
 
     def file_digests(self) -> dict[str, bytes]:
         """Returns the digest of each document in the catalogue file as last imported, by id."""

@@ -10,6 +10,7 @@ from server.catalogue.encoded import Vectors, Versioned
 from server.catalogue.pending import ABSENT, MOST_BYTES, START, DocumentChange, Live, PendingChanges, Position
 from server.catalogue.rules import RuleKind
 from server.catalogue.sequences import Gap
+from server.errors import ImportTakenOver
 
 REQUEST_SECONDS = 24 * 3600.0
 """Time for which a call is remembered by its request_id, and an import by its id."""
@@ -194,14 +195,31 @@ class Transaction:
         digest: bytes | None = query_value(self._connection, query, (request_id,))
         return digest
 
-    def advance_import(self, import_id: str, position: int) -> None:
-        """Stores the number of documents of an import that were processed."""
-        self.connection.execute("DELETE FROM import_positions WHERE seconds < ?", (self._now - REQUEST_SECONDS,))
+    def take_import(self, import_id: str, holder: str) -> int:
+        """Gives an import to the call `holder`, also from a call of another server; returns its position, or 0."""
         self.connection.execute(
-            "INSERT INTO import_positions (import_id, position, seconds) VALUES (?, ?, ?) "
-            "ON CONFLICT (import_id) DO UPDATE SET position = excluded.position, seconds = excluded.seconds",
-            (import_id, position, self._now),
+            "INSERT INTO import_positions (import_id, position, seconds, holder) VALUES (?, 0, ?, ?) "
+            "ON CONFLICT (import_id) DO UPDATE SET holder = excluded.holder, seconds = excluded.seconds",
+            (import_id, self._now, holder),
         )
+        return int(
+            query_value(self.connection, "SELECT position FROM import_positions WHERE import_id = ?", (import_id,))
+        )
+
+    def advance_import(self, import_id: str, position: int, holder: str) -> None:
+        """Stores the number of documents of an import that were processed.
+
+        Raises ImportTakenOver if another call than `holder` has taken it since.
+        """
+        self.connection.execute("DELETE FROM import_positions WHERE seconds < ?", (self._now - REQUEST_SECONDS,))
+        advanced = self.connection.execute(
+            "INSERT INTO import_positions (import_id, position, seconds, holder) VALUES (?, ?, ?, ?) "
+            "ON CONFLICT (import_id) DO UPDATE SET position = excluded.position, seconds = excluded.seconds "
+            "WHERE import_positions.holder = excluded.holder",
+            (import_id, position, self._now, holder),
+        )
+        if not advanced.rowcount:
+            raise ImportTakenOver
 
     def record_file(self, digests: Mapping[str, bytes], gone: Iterable[str]) -> None:
         """Stores the digests of documents in the catalogue file, and deletes those of documents that are gone."""

@@ -165,7 +165,7 @@ class CatalogServicer(CatalogServiceServicer):
         if first.upserts:
             raise InvalidRequest([Violation("upserts", "is set in the first message: wait for the position")])
         with self._imports.held(first.import_id, Interruption.current(), writer) as held:
-            follows = reached = await held.position()
+            follows = reached = await held.take()
             yield ImportDocumentsResponse(position=reached)
             async for request in request_iterator:
                 follows = self._begins_at(request, follows, reached) + len(request.upserts)

@@ -3,13 +3,15 @@
     call 1   position 0 ── writes 0–300 ── begins to write 300–600 ─────── ends: taken over
     call 2                                 wants the import, and waits ──── position 600 ── writes 600–900
 
-A write finishes even if its call ends, and the next call gets its position only after that.
+A write finishes even if its call ends, and the next call gets its position only after that. If call 2 is at another
+server of the same store, the first one ends with its next write: the store knows the call that holds the import.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
@@ -37,7 +39,7 @@ class Imports:
             before.end(ImportTakenOver())
         try:
             lock = self._locks.setdefault(import_id, asyncio.Lock())
-            yield Import(import_id, lock, writer, self, interruption)
+            yield Import(import_id, uuid.uuid4().hex, lock, writer, self, interruption)
         finally:
             if self.is_held(import_id, interruption):
                 del self._holders[import_id]
@@ -60,18 +62,19 @@ class Imports:
 
 @dataclass(frozen=True)
 class Import:
-    """An import that one call holds."""
+    """An import that one call holds. `holder` names the call."""
 
     import_id: str
+    holder: str
     lock: asyncio.Lock
     writer: Writer
     imports: Imports
     interruption: Interruption
 
-    async def position(self) -> int:
-        """Returns the import's position, after any write that another call has started."""
+    async def take(self) -> int:
+        """Takes the import; returns its position, after any write that another call of this server has started."""
         async with self.lock:
-            return await self.writer.import_position(self.import_id)
+            return await self.writer.take_import(self.import_id, self.holder)
 
     async def write(self, upserts: Sequence[Upsert], *, position: int) -> list[Outcome]:
         """Writes documents and sets the position after them; raises ImportTakenOver if the import is taken over."""
@@ -81,4 +84,4 @@ class Import:
         async with self.lock:
             if not self.imports.is_held(self.import_id, self.interruption):
                 raise ImportTakenOver
-            return await self.writer.import_documents(self.import_id, position, upserts)
+            return await self.writer.import_documents(self.import_id, position, upserts, holder=self.holder)

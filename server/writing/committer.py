@@ -69,7 +69,7 @@ class CommitRequest:
     Attributes:
         matching: Filter of documents to delete in addition.
         revision: Revision of the model that has encoded the documents.
-        imported: Id of the import that the request belongs to, and the import's position after it.
+        imported: Id of the import that the request belongs to, its position after it, and the call that holds it.
         rules: Changes of rules; if one of them is rejected, the whole request is.
         promotions: Example queries that were learnt, to record with the documents that have them.
     """
@@ -78,7 +78,7 @@ class CommitRequest:
     matching: Filter | None = None
     revision: str = ""
     call: RememberedCall | None = None
-    imported: tuple[str, int] | None = None
+    imported: tuple[str, int, str] | None = None
     file: FileRecord | None = None
     rules: RuleChanges | None = None
     promotions: PromotionChanges | None = None

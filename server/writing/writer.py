@@ -87,16 +87,19 @@ class Writer:
             return len(call.done)
         return len(await self._committer.commit(CommitRequest(matching=filter, call=call)))
 
-    async def import_documents(self, import_id: str, position: int, upserts: Sequence[Upsert]) -> list[Outcome]:
+    async def take_import(self, import_id: str, holder: str) -> int:
+        """Gives an import to the call `holder`; returns the position of the import, 0 if it is new."""
+        return await asyncio.to_thread(self._store.take_import, import_id, holder)
+
+    async def import_documents(
+        self, import_id: str, position: int, upserts: Sequence[Upsert], *, holder: str
+    ) -> list[Outcome]:
         """Writes documents of an import and its new position. Under load it waits instead of being rejected.
 
-        The position also counts rejected documents, which are not among `upserts`.
+        The position also counts rejected documents, which are not among `upserts`. Raises ImportTakenOver if another
+        call than `holder` has taken the import.
         """
-        return await self._upsert(upserts, imported=(import_id, position))
-
-    async def import_position(self, import_id: str) -> int:
-        """Returns the position of an import; 0 if it is unknown."""
-        return await asyncio.to_thread(self._store.import_position, import_id)
+        return await self._upsert(upserts, imported=(import_id, position, holder))
 
     async def import_file(
         self, upserts: Sequence[Upsert], deletes: Sequence[Delete], file: FileRecord
@@ -128,7 +131,7 @@ class Writer:
         *,
         deletes: Sequence[Delete] = (),
         request_id: str = "",
-        imported: tuple[str, int] | None = None,
+        imported: tuple[str, int, str] | None = None,
         file: FileRecord | None = None,
         promotions: PromotionChanges | None = None,
         deadline: float = math.inf,

@@ -40,12 +40,14 @@ class Failing:
         self.calls = 0
         served.store.import_documents = self.import_documents  # type: ignore[method-assign]
 
-    async def import_documents(self, import_id: str, position: int, upserts: Sequence[Write]) -> list[Outcome]:
+    async def import_documents(
+        self, import_id: str, position: int, upserts: Sequence[Write], *, holder: str
+    ) -> list[Outcome]:
         self.calls += 1
         fails = self.calls in self._fails
         if fails and not self._after:
             raise self._error
-        outcomes = await self._write(import_id, position, upserts)
+        outcomes = await self._write(import_id, position, upserts, holder=holder)
         if fails:
             raise self._error
         return outcomes

@@ -131,9 +131,9 @@ class CatalogServiceServicer:
         server ends the call after the last answer.
 
         After a lost connection, the client calls again with the same `import_id`. A call with an `import_id` that is in
-        use takes the import over, and the first call ends with ABORTED. A message that the first call was writing is
-        either included in the position that the second call gets, or not written at all. A server that shuts down ends the
-        call with UNAVAILABLE between two messages.
+        use takes the import over, and the first call ends with ABORTED; if another server of the same store has it, with
+        its next message. A message that the first call was writing is either included in the position that the second call
+        gets, or not written at all. A server that shuts down ends the call with UNAVAILABLE between two messages.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -68,9 +68,9 @@ class CatalogServiceStub:
     server ends the call after the last answer.
 
     After a lost connection, the client calls again with the same `import_id`. A call with an `import_id` that is in
-    use takes the import over, and the first call ends with ABORTED. A message that the first call was writing is
-    either included in the position that the second call gets, or not written at all. A server that shuts down ends the
-    call with UNAVAILABLE between two messages.
+    use takes the import over, and the first call ends with ABORTED; if another server of the same store has it, with
+    its next message. A message that the first call was writing is either included in the position that the second call
+    gets, or not written at all. A server that shuts down ends the call with UNAVAILABLE between two messages.
     """
     WatchChanges: _grpc.UnaryStreamMultiCallable[_catalog_pb2.WatchChangesRequest, _catalog_pb2.WatchChangesResponse]
     """WatchChanges sends the changes after a sequence: first all past changes, then new ones as they happen, ordered by
@@ -123,9 +123,9 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     server ends the call after the last answer.
 
     After a lost connection, the client calls again with the same `import_id`. A call with an `import_id` that is in
-    use takes the import over, and the first call ends with ABORTED. A message that the first call was writing is
-    either included in the position that the second call gets, or not written at all. A server that shuts down ends the
-    call with UNAVAILABLE between two messages.
+    use takes the import over, and the first call ends with ABORTED; if another server of the same store has it, with
+    its next message. A message that the first call was writing is either included in the position that the second call
+    gets, or not written at all. A server that shuts down ends the call with UNAVAILABLE between two messages.
     """
     WatchChanges: _aio.UnaryStreamMultiCallable[_catalog_pb2.WatchChangesRequest, _catalog_pb2.WatchChangesResponse]  # type: ignore[assignment]
     """WatchChanges sends the changes after a sequence: first all past changes, then new ones as they happen, ordered by
@@ -205,9 +205,9 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         server ends the call after the last answer.
 
         After a lost connection, the client calls again with the same `import_id`. A call with an `import_id` that is in
-        use takes the import over, and the first call ends with ABORTED. A message that the first call was writing is
-        either included in the position that the second call gets, or not written at all. A server that shuts down ends the
-        call with UNAVAILABLE between two messages.
+        use takes the import over, and the first call ends with ABORTED; if another server of the same store has it, with
+        its next message. A message that the first call was writing is either included in the position that the second call
+        gets, or not written at all. A server that shuts down ends the call with UNAVAILABLE between two messages.
         """
 
     @_abc_1.abstractmethod

@@ -32,8 +32,8 @@ OTHERWISE = [
 ]
 """Documents of which other texts are encoded since texts are composed and titles chosen by BCP 47."""
 
-GAPS, COMPOSED, USED = 2, 3, 6
-"""Versions: the first with gaps, that encodes composed texts, and that stores when a model was used."""
+GAPS, COMPOSED, USED, HELD = 2, 3, 6, 7
+"""Versions: the first with gaps, that encodes composed texts, stores when a model was used, and who holds an import."""
 
 ADDED = {
     "gaps": GAPS,
@@ -51,6 +51,8 @@ def back_to(directory: Path, version: int) -> None:
         for table, since in ADDED.items():
             if version < since:
                 connection.execute(f"DROP TABLE {table}")
+        if version < HELD:
+            connection.execute("ALTER TABLE import_positions DROP COLUMN holder")
         if version < USED:
             connection.execute("ALTER TABLE revisions DROP COLUMN used_seconds")
         connection.execute(f"PRAGMA user_version = {version}")

@@ -77,13 +77,15 @@ class MemoryStore:
             self._delete(Delete(id))
         return len(ids)
 
-    async def import_documents(self, import_id: str, position: int, upserts: Sequence[Upsert]) -> list[Outcome]:
+    async def import_documents(
+        self, import_id: str, position: int, upserts: Sequence[Upsert], *, holder: str
+    ) -> list[Outcome]:
         self._begin(upserts)
         await self.gate.wait()
         self.positions[import_id] = position
         return [self._upsert(each) for each in upserts]
 
-    async def import_position(self, import_id: str) -> int:
+    async def take_import(self, import_id: str, holder: str) -> int:
         return self.positions.get(import_id, 0)
 
     async def get(self, id: str, *, fields: Fields | None = None) -> Stored:

@@ -205,10 +205,10 @@ async def test_repeated_takeovers_skip_no_document_and_write_none_twice(served: 
     chance, ids = random.Random(seed), [f"{number:03}" for number in range(150)]
     write, steps, beginnings = served.store.import_documents, [], 0
 
-    async def slowly(import_id: str, position: int, upserts: Sequence[Write]) -> list[Outcome]:
+    async def slowly(import_id: str, position: int, upserts: Sequence[Write], *, holder: str) -> list[Outcome]:
         steps.append((served.store.positions.get(import_id, 0), position - len(upserts)))
         await asyncio.sleep(chance.random() * 0.002)
-        return await write(import_id, position, upserts)
+        return await write(import_id, position, upserts, holder=holder)
 
     served.store.import_documents = slowly  # type: ignore[method-assign]
 

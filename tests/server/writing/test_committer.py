@@ -1,5 +1,6 @@
 import asyncio
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from server.attributes.filter import Equals
 from server.catalogue.changes import Delete, Outcome, Upsert
 from server.catalogue.document import Document
-from server.errors import Conflict, DatabaseDamaged, InvalidRequest, NotReady, StoreFull
+from server.errors import Conflict, DatabaseDamaged, ImportTakenOver, InvalidRequest, NotReady, StoreFull
 from server.writing.committer import CommitRequest, Outdated, Put
 from tests.server.catalogue.stores import execute
 from tests.server.making import WatchedBundle, until, versioned
@@ -21,6 +22,15 @@ def put(core: Core, id: str, title: str = "") -> Put:
 
 def work(core: Core, *changes: Put | Delete) -> CommitRequest:
     return CommitRequest(changes=changes, revision=core.bundle.manifest.revision)
+
+
+async def importing(core: Core, position: int, documents: Sequence[Upsert], *, holder: str = "call") -> list[Outcome]:
+    return await core.writer.import_documents("list", position, documents, holder=holder)
+
+
+def position(core: Core) -> int:
+    (found,) = execute(core.store, "SELECT coalesce(max(position), 0) FROM import_positions")[0]
+    return int(found)
 
 
 async def commit_as_group(
@@ -255,7 +265,7 @@ async def test_of_two_changes_to_one_id_the_last_one_wins_even_if_it_equals_the_
 ) -> None:
     async def write(*titles: str) -> list[Outcome]:
         call = upserts(*(titled("a", title) for title in titles))
-        writing = core.writer.import_documents("list", len(titles), call) if imported else core.writer.upsert(call)
+        writing = importing(core, len(titles), call) if imported else core.writer.upsert(call)
         return await asyncio.wait_for(writing, 10)
 
     await write("환율")
@@ -280,25 +290,37 @@ async def test_a_write_whose_engine_closes_is_encoded_by_the_next_engine(
 
     monkeypatch.setattr(core.bundle, "split", held)
     call = upserts(titled("a", "환율"), titled("b", "달러"))
-    writing = asyncio.create_task(
-        core.writer.import_documents("list", 2, call) if imported else core.writer.upsert(call)
-    )
+    writing = asyncio.create_task(importing(core, 2, call) if imported else core.writer.upsert(call))
     await until(preparing.is_set)
     await core.take_over(other)
-    assert await core.writer.import_position("list") == 0
+    assert position(core) == 0
     released.set()
     assert summary(await asyncio.wait_for(writing, 10)) == [("a", 1, True, None), ("b", 2, True, None)]
-    assert await core.writer.import_position("list") == (2 if imported else 0)
+    assert position(core) == (2 if imported else 0)
     assert (core.bundle.times_encoded("환율"), other.times_encoded("환율")) == (0, 1)
     assert core.store.versioned(["a"], other.manifest.revision)["a"].vectors is not None
     assert sorted(await core.found("환율")) == ["a", "b"]
 
 
+async def test_only_the_call_that_took_an_import_last_advances_it(core: Core) -> None:
+    assert await core.writer.take_import("list", "first") == 0
+    await importing(core, 1, upserts(titled("a")), holder="first")
+    assert await core.writer.take_import("list", "second") == 1
+    outcomes = await asyncio.gather(
+        importing(core, 2, upserts(titled("a", "stale")), holder="first"),
+        importing(core, 2, upserts(titled("b")), holder="second"),
+        return_exceptions=True,
+    )
+    assert isinstance(outcomes[0], ImportTakenOver)
+    assert outcomes[1] == [Outcome("b", 2, changed=True)]
+    assert (position(core), core.stored("a").version) == (2, 1), "nothing of the first call is written"
+
+
 async def test_an_import_that_the_engine_rejects_does_not_advance(core: Core) -> None:
     await core.slot.engine.close()
     with pytest.raises((NotReady, RuntimeError)):
-        await core.writer.import_documents("list", 1, upserts(titled("a")))
-    assert await core.writer.import_position("list") == 0
+        await importing(core, 1, upserts(titled("a")))
+    assert position(core) == 0
     assert core.store.sequence == 0
 
 
