@@ -207,6 +207,8 @@ class Store:
 
     def has_sequence(self, sequence: int) -> bool:
         """Returns whether the store has had this sequence: clients that have seen it have seen no other changes."""
+        if sequence > self.sequence:
+            self.refresh()
         with self.reading() as connection:
             return sequence <= self.sequence and not is_in_gap(connection, sequence)
 

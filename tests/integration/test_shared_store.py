@@ -155,6 +155,16 @@ def test_a_watch_sees_the_changes_of_the_other_servers_in_their_order(clients: C
     rest.cancel()
 
 
+def test_a_watch_from_a_change_that_its_server_has_not_seen_waits_for_later_ones(clients: Clients) -> None:
+    first, second, third = clients
+    for number in range(20):
+        (start,) = put(first, document("again", f"{number}"))
+        watch: Any = second.catalog.WatchChanges(WatchChangesRequest(after_sequence=start.version), timeout=60)
+        put(third, document("later", f"{number}"))
+        assert [each.document.id for each in next(watch).changes] == ["later"]
+        watch.cancel()
+
+
 def test_lists_and_searches_go_to_their_next_page_at_another_server(clients: Clients) -> None:
     first, second, third = clients
     put(first, *(document(f"page-{number}", "쪽수 세기") for number in range(6)))
