@@ -14,7 +14,6 @@ from chaja.v1 import (
     LocalizedText,
     Mode,
     SearchRequest,
-    SearchResponse,
     Upsert,
     UpsertDocumentsRequest,
 )
@@ -38,8 +37,9 @@ def upsert_of(id: str) -> UpsertDocumentsRequest:
     return UpsertDocumentsRequest(upserts=[Upsert(document=document)], request_id=id)
 
 
-def found(client: chaja.Client, id: str) -> SearchResponse:
-    return client.search.Search(SearchRequest(query=f"title {id}", limit=3, mode=Mode.MODE_LEXICAL))
+def found(client: chaja.Client, id: str, *, min_sequence: int = 0) -> list[str]:
+    request = SearchRequest(query=f"title {id}", limit=3, mode=Mode.MODE_LEXICAL, min_sequence=min_sequence)
+    return [hit.document_id for hit in client.search.Search(request).hits]
 
 
 @pytest.mark.parametrize("form", ["name", "list"])
@@ -76,12 +76,14 @@ class Load:
 
     Attributes:
         written: The ids of acknowledged documents.
+        missed: The ids of documents that a search after their write has not found.
         failed: The errors.
     """
 
     def __init__(self, client: chaja.Client) -> None:
         self._client = client
         self.written: list[str] = []
+        self.missed: list[str] = []
         self.failed: list[grpc.RpcError] = []
         self._ended = threading.Event()
         works = (self._write, self._search, self._search, self._read)
@@ -106,7 +108,9 @@ class Load:
     def _write(self, number: int) -> None:
         (result,) = self._client.catalog.UpsertDocuments(upsert_of(f"w{number}")).results
         assert result.changed
-        self.written.append(f"w{number}")
+        self.written.append(result.id)
+        if result.id not in found(self._client, result.id, min_sequence=result.version):
+            self.missed.append(result.id)
 
     def _search(self, number: int) -> None:
         found(self._client, f"{number}")
@@ -129,9 +133,10 @@ def test_a_roll_out_fails_no_call_and_reaches_clients_that_stay_connected(tiny_b
             finally:
                 load.end()
         assert not load.failed
+        assert not load.missed
         assert len(load.written) > 20
         last = load.written[-1]
         for each in replicas:
             for id in load.written:
                 assert each.client.catalog.GetDocument(GetDocumentRequest(id=id)).document.id == id
-        wait_until(lambda: all(last in [hit.document_id for hit in found(each.client, last).hits] for each in replicas))
+        wait_until(lambda: all(last in found(each.client, last) for each in replicas))

@@ -8,6 +8,7 @@ from typing import Any
 
 import grpc
 import pytest
+from google.rpc.error_details_pb2 import ErrorInfo
 
 import chaja
 from chaja.v1 import (
@@ -42,10 +43,11 @@ from chaja.v1 import (
     WatchChangesRequest,
     WriteResult,
 )
-from tests.integration.errors import code_of
+from sample.server_process import ServerEnded
+from tests.integration.errors import code_of, detail_of, error_of
 from tests.integration.replicas import Replicas, three_replicas
 from tests.integration.serving import wait_until
-from tests.postgresql import Cluster
+from tests.postgresql import Cluster, end_connections
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +101,16 @@ def test_the_others_find_a_write_and_no_longer_a_deleted_document(clients: Clien
     for client in (first, third):
         wait_until(lambda client=client: "coupon" not in found(client, "환전 우대 쿠폰"))  # type: ignore[misc]
         assert not client.suggest.Suggest(SuggestRequest(text="환전 우대 쿠")).suggestions
+
+
+def test_a_search_at_another_server_sees_the_write_that_it_asks_for(clients: Clients) -> None:
+    for number in range(20):
+        writer, searcher = clients[number % 3], clients[(number + 1) % 3]
+        (result,) = put(writer, document("own", f"own {number}"))
+        request = SearchRequest(query=f"own {number}", mode=Mode.MODE_LEXICAL, min_sequence=result.version)
+        response = searcher.search.Search(request)
+        assert response.sequence >= result.version
+        assert (response.hits[0].document_id, response.hits[0].title) == ("own", f"own {number}")
 
 
 def test_a_repeated_call_gets_the_answer_of_another_server(clients: Clients) -> None:
@@ -228,6 +240,27 @@ def test_feedback_of_all_servers_teaches_all(clients: Clients) -> None:
         wait_until(lambda client=client: found(client, query)[:1] == ["electricity-bill"])  # type: ignore[misc]
     assert third.feedback.Learn(LearnRequest(undo=True), timeout=120).withdrawn_count == 1
     wait_until(lambda: found(first, query)[:1] != ["electricity-bill"])
+
+
+def test_after_the_migration_of_a_newer_version_a_server_uses_the_connections_that_it_has(
+    tiny_bundle: Path, cluster: Cluster
+) -> None:
+    url = cluster.new_database()
+    with Replicas(tiny_bundle, url) as replicas:
+        client = replicas.add().client
+        put(client, document("before"))
+        newer = "INSERT INTO chaja.migrations (version) SELECT max(version) + 1 FROM chaja.migrations"
+        cluster.execute(newer, url=url)
+        codes = [code_of(put, client, document(f"{number}")) for number in range(10)]
+        assert grpc.StatusCode.OK in codes
+        with pytest.raises(ServerEnded, match="was migrated by a newer version of Chaja"):
+            replicas.add()
+        end_connections(cluster, url)
+        error = error_of(put, client, document("after"))
+        assert (error.code(), detail_of(error, ErrorInfo()).reason) == (
+            grpc.StatusCode.UNAVAILABLE,
+            "STORE_UNAVAILABLE",
+        )
 
 
 class Import:
