@@ -1,0 +1,1 @@
+"""Compares the answers of shards with those of one index."""
