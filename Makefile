@@ -114,6 +114,10 @@ bench-index: $(BUNDLE)/manifest.json ## Measure the index of vectors at several 
 bench-shard: $(BUNDLE)/manifest.json ## Measure memory and searches of one shard; ARGS="--sizes 10000 300000" takes other sizes
 	$(PYTHON) -m benchmarks.scale.shard --json build/bench-shard.json $(ARGS)
 
+.PHONY: bench-sharding
+bench-sharding: $(INSTALLED) ## Check that shards answer as one index does; ARGS="--documents 2000 --queries 100" takes fewer
+	OMP_NUM_THREADS=1 $(PYTHON) -m benchmarks.sharding $(ARGS)
+
 .PHONY: simulate-scale
 simulate-scale: $(INSTALLED) ## Simulate clusters of such shards, after make bench-shard; ARGS="--rate 1000" changes an assumption
 	$(PYTHON) -m benchmarks.simulation $(ARGS)

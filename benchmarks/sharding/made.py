@@ -29,7 +29,7 @@ FILTERS: tuple[Filter | None, ...] = (
     Equals("category", "c3"),
     AllOf((Range("age", lower=18), Not(Equals("open", True)))),
     In("tags", ("t1", "t5")),
-    Equals("catgory", "c3"),
+    Equals("catgeory", "c3"),
 )
 
 RULES = 200

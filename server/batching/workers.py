@@ -160,11 +160,10 @@ class Workers:
         searched = [job for job in jobs if job.options is not None]
         waiting = [job for job in searched if job.wanted(now)]
         self._fail_dropped([job for job in searched if not job.wanted(now)], now)
-        state = self._index.state
         # By text, as equal queries are searched once. A filter may leave few rows to compare.
         unfiltered = [job for job in waiting if job.options and job.options.filter is None]
         vectors = {job.text: job.vector for job in unfiltered if job.vector is not None}
-        state = state._replace(dense=state.dense.comparing(list(vectors.values()), weights=state.weights))
+        state = self._index.state.comparing(list(vectors.values()))
         shared: dict[tuple[str, str | None, SearchOptions], Found] = {}  # Equal queries of a batch are searched once.
         comparing_seconds = time.perf_counter() - started
         total_seconds = comparing_seconds

@@ -7,7 +7,7 @@ once.
 
 import enum
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -182,6 +182,9 @@ class Searched(Protocol):
     @property
     def texts(self) -> Sequence[object]:
         """The objects that readings and synonyms depend on: the same ones in states that understand queries equally."""
+
+    def comparing(self, vectors: Sequence[NDArray[np.float32]]) -> Self:
+        """Returns the state for searches with these vectors, which it may compare together."""
 
     def corpus(self, filter: Filter | None = None) -> Corpus:
         """Returns the documents that match a filter; None matches all."""

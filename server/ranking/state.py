@@ -1,7 +1,7 @@
 """The state of the live index at one moment. A search uses one state throughout."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,10 @@ class State(NamedTuple):
     def texts(self) -> Sequence[object]:
         """The views that readings and synonyms depend on. Titles change with the words."""
         return self.lexical, self.suggestions, self.rules.synonyms
+
+    def comparing(self, vectors: Sequence[NDArray[np.float32]]) -> Self:
+        """Returns the state for searches with these vectors; see `DenseView.comparing`."""
+        return self._replace(dense=self.dense.comparing(vectors, weights=self.weights))
 
     def corpus(self, filter: Filter | None = None) -> LocalCorpus:
         """Returns the documents that match a filter, for one search; None matches all."""

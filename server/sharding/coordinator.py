@@ -7,6 +7,7 @@ those of one sequence each, so that a search sees the same documents in all shar
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +49,10 @@ class ShardedState:
     def texts(self) -> Sequence[object]:
         """The objects that readings and synonyms depend on."""
         return self.statistics, self.rules.synonyms
+
+    def comparing(self, _: Sequence[NDArray[np.float32]]) -> Self:
+        """Returns this state: shards compare vectors one by one."""
+        return self
 
     def corpus(self, filter: Filter | None = None) -> ShardedCorpus:
         """Returns the documents that match a filter."""

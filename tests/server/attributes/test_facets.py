@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from server.attributes import facets
 from server.attributes.facets import BLOCK_ENTRIES, MOST_COUNTED, MOST_VALUES, FacetCounts, facet_of
 from server.attributes.filter import Scalar, kind_of, values_of
 from server.composition import composed
@@ -42,6 +43,24 @@ def test_facets_agree_with_the_definition(every: list[Attributes], attribute: st
     found = facet_of(attribute, view, np.array(chosen, np.bool_))
     assert found == counts_of(attribute, some)
     assert all(type(value) in (str, float, bool) for value, _ in found.values)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.lists(documents, max_size=6), min_size=1, max_size=4), names)
+def test_the_facets_of_parts_merge_to_that_of_all(parts: list[list[Attributes]], attribute: str) -> None:
+    counted = [facets.counts_of(attribute, columns_of(part).view(), None) for part in parts]
+    merged = facets.merged_facet(attribute, counted)
+    assert merged == facet_of(attribute, columns_of([each for part in parts for each in part]).view(), None)
+
+
+def test_parts_with_too_many_values_together_have_none() -> None:
+    first, second = (
+        columns_of([{"id": f"{part}{number}"} for number in range(MOST_COUNTED // 2 + 1)]).view() for part in "ab"
+    )
+    counted = [facets.counts_of("id", view, None) for view in (first, second)]
+    assert facets.merged_facet("id", counted) == FacetCounts("id", [], None)
+    assert facets.merged_facet("id", counted[:1]) == facet_of("id", first, None)
+    assert facets.merged_facet("id", [counted[0], None]) == FacetCounts("id", [], None)
 
 
 def test_an_attribute_that_no_document_has_is_counted_as_empty() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.lexical.titles import TitleHits, Titles, fold_title
+from server.lexical.titles import TitleHits, Titles, chosen_titles, fold_title
 from tests.server.snapshots import saved_and_read
 
 some_titles = st.lists(st.text(alphabet="카드 aA\u200f·", max_size=5), max_size=3)
@@ -92,3 +92,23 @@ def test_invisible_marks_do_not_count() -> None:
     titles.append([["\u200e연금\u200b저축"], ["연금"]])
     assert titles.view().find("연금저축", limit=5).exact == [0]
     assert titles.view().find("\ufeff연금", limit=5) == ([1], [0])
+
+
+@settings(deadline=None)
+@given(st.lists(some_titles, max_size=20), st.text(alphabet="카드 aA", max_size=3), st.randoms(), st.integers(1, 4))
+def test_matches_of_parts_merge_to_those_of_all(
+    documents: list[list[str]], query: str, random: Random, limit: int
+) -> None:
+    parts = [random.randrange(3) for _ in documents]
+    among = [slot for slot in range(len(documents)) if random.random() < 0.2]
+    matches = []
+    for part in range(3):
+        slots = np.array([slot for slot, own in enumerate(parts) if own == part], np.int64)
+        view = titles_of(*(documents[slot] for slot in slots.tolist())).view()
+        own_among = [place for place, slot in enumerate(slots.tolist()) if slot in among]
+        found = view.matching(query, limit=limit, among=own_among)
+        matches.append(
+            found._replace(exact=slots[found.exact], prefixes=slots[found.prefixes], others=slots[found.others])
+        )
+    expected = titles_of(*documents).view().find(query, limit=limit, among=among)
+    assert chosen_titles(matches, limit=limit, among=among) == expected

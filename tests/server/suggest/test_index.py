@@ -205,14 +205,14 @@ def test_suggestions_agree_with_a_comparison_of_all_words(
         and (allowed is None or (slot >= 0 and allowed[slot]))
         and (language is None or own.language in ("", language))
     ]
-    typed = _typed(random, [own.text for completions in documents for own in completions] or ["카드"])
+    typed = typed_for(random, [own.text for completions in documents for own in completions] or ["카드"])
     found = index.view().suggest(typed, limit=(limit := random.choice([1, 3, 50])), allowed=allowed, language=language)
     assert [(each.text, each.slot, each.kind, each.errors) for each in found] == expected(wanted, typed, limit)
     assert all(0 <= start < end <= len(each.text) for each in found for start, end in each.ranges)
     assert len(index) == sum(len(own) for slot, own in zip(slots, documents, strict=True) if slot not in removed)
 
 
-def _typed(random: Random, texts: list[str]) -> str:
+def typed_for(random: Random, texts: list[str]) -> str:
     """Returns what someone may type who wants one of these texts."""
     text = random.choice(texts)
     text = text[random.randrange(len(text) + 1) :] if random.random() < 0.5 else text
