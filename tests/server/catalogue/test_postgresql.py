@@ -1,9 +1,11 @@
 """Tests of a store in PostgreSQL: what goes wrong with its database, and several writers."""
 
 import contextlib
+import random
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
@@ -409,3 +411,21 @@ def test_a_user_without_rights_is_told_so(cluster: Cluster, url: DatabaseUrl) ->
         assert put(store, "b") == [2], "no more rights are needed"
     assert isinstance(other, DatabaseUrl)
     assert migrate(other) == (VERSION, VERSION), "there is nothing to do"
+
+
+def test_servers_that_store_the_same_vectors_at_the_same_time_wait_for_each_other(url: DatabaseUrl) -> None:
+    with contextlib.closing(Store(url)) as store:
+        sequences = put(store, *(f"{number}" for number in range(1500)))
+
+    def write(seed: int) -> None:
+        chosen = random.Random(seed)
+        with contextlib.closing(Store(url)) as store:
+            for _ in range(20):
+                count = chosen.choice([3, 40, 300, 1500])
+                first = chosen.randrange(len(sequences) - count + 1)
+                with store.maintenance() as transaction:
+                    for sequence in sequences[first : first + count]:
+                        transaction.put_vectors(sequence, vectors(), revision="other")
+
+    with ThreadPoolExecutor() as pool:
+        assert list(pool.map(write, range(4))) == [None] * 4

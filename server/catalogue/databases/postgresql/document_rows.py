@@ -41,6 +41,8 @@ USING (revision)
 WHERE sequence IN (
     SELECT sequence FROM written UNION ALL SELECT sequence FROM documents WHERE sequence = ANY(?::bigint[])
 )
+-- Servers may store the same vectors at the same time: in the same order, they wait for each other without a deadlock.
+ORDER BY sequence
 ON CONFLICT (sequence, revision) DO UPDATE
 SET spans_checksum = excluded.spans_checksum, matrix_checksum = excluded.matrix_checksum,
     spans = excluded.spans, matrix = excluded.matrix
