@@ -325,6 +325,9 @@ class Reloader:
             loaded = await self._in_thread(self._load, cancelled, background=True)
         finally:
             self._running = None
+        if cancelled.is_set():  # Only after its last check: once it served, it could follow no changes.
+            await asyncio.to_thread(loaded.index.close)
+            raise LoadingCancelled
         before = self._slot.engine
         try:
             await self.catalogue.replace(loaded, partial(self._put, loaded))

@@ -186,6 +186,22 @@ async def test_going_back_stops_the_load_of_a_new_bundle(
     assert await server.search() == 1
 
 
+async def test_a_load_that_is_stopped_after_its_end_does_not_serve(
+    server: Server, other_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load_until_stopped(*arguments: Any, cancelled: threading.Event, **options: Any) -> Loaded:
+        loaded = load(*arguments, cancelled=cancelled, **options)
+        cancelled.set()
+        return loaded
+
+    monkeypatch.setattr("server.reloading.load", load_until_stopped)
+    before = server.slot.engine
+    server.put_bundle(other_bundle)
+    with pytest.raises(ReloadFailed, match="stopped, because another bundle has taken its place on disk"):
+        await server.reloader.reload("forward")
+    assert server.slot.engine is before
+
+
 async def test_simultaneous_reloads_share_one_load(
     server: Server, other_bundle: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
