@@ -164,6 +164,7 @@ class Committer:
 
     def _follow_others(self) -> None:
         if self._is_behind:
+            self._behind_since = self._behind_since or time.monotonic()
             self._catch_up(self.index)
         self._behind_since = None
 
@@ -215,7 +216,8 @@ class Committer:
             elif self._failed_commits.allow() is not None:
                 log.error("a commit failed: %s", error)
             self._metrics.store.commit_failures.inc()
-            self._behind_since = None
+            if not self._is_behind:
+                self._behind_since = None
             self._say_changed(before)
             self._settle(group, error)
             return

@@ -120,7 +120,7 @@ class LiveCatalogue:
         await asyncio.to_thread(self._replace, loaded, swap, asyncio.get_running_loop())
         self._new_index = True
         await _in_thread(self._purger.use, loaded.index.revision)
-        self._describe()
+        self._committed()
 
     async def import_files(self, files: Files, progress: Progress) -> None:
         """Imports what has changed in files since their last import; see `Files.import_all`."""
@@ -217,6 +217,7 @@ class LiveCatalogue:
             log.info("rebuilding the index: %d of its slots and %d vectors are dead", slots.dead_count, dead_vectors)
             await _in_thread(self._rebuild, self._loaded)
             self._new_index = True
+            self.reader.changed()
         elif time.monotonic() >= self._next_save and (
             self._has_new_graph
             or (index.state.sequence != self._saved_sequence and time.monotonic() - self._saved > SNAPSHOT_SECONDS)

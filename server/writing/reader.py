@@ -127,6 +127,7 @@ class Reader:
         Raises SequenceNotSeen after that time, or OutOfRange if the store has not had this sequence.
         """
         until = time.monotonic() + max_seconds
+        before = self._looking  # It may have looked before the change was made.
         while self._sequence < sequence and time.monotonic() < until:
             changed = asyncio.create_task(self._changed.wait())
             await asyncio.wait([changed], timeout=min(ANNOUNCED_SECONDS, until - time.monotonic()))
@@ -134,7 +135,8 @@ class Reader:
                 changed.cancel()
                 looking = self._look()
                 await asyncio.wait([looking], timeout=until - time.monotonic())
-                if looking.done() and looking.exception() is None and self._store.sequence < sequence:
+                has_looked = looking is not before and looking.done() and looking.exception() is None
+                if has_looked and self._store.sequence < sequence:
                     break
         # The log may have lost this sequence although it has later ones.
         if sequence not in self._had:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -9,10 +10,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from server.catalogue.changes import Delete
 from server.catalogue.databases.postgresql import database, head
 from server.catalogue.location import DatabaseUrl
 from server.catalogue.store import Store
-from server.errors import LearningFailed, OutOfRange, SequenceNotSeen, StoreUnavailable
+from server.errors import BundleError, LearningFailed, OutOfRange, SequenceNotSeen, StoreUnavailable
 from server.feedback.process import Studied
 from server.live import building
 from server.logs.audit import AuditLog
@@ -150,6 +152,76 @@ async def test_a_reader_waits_for_a_change_of_another_process(core: Core, other:
     with core.committer.lock, pytest.raises(SequenceNotSeen, match=seen):  # Another write takes long.
         await core.reader.reach(4, max_seconds=0.3)
     await core.reader.reach(4, max_seconds=10)
+
+
+async def test_a_look_that_began_before_a_change_does_not_decide_about_it(
+    core: Core, other: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await core.writer.upsert(upserts(titled("a", "환율"), titled("b", "환율")))
+    core.catalogue._follower.close()
+    looks, look, goes_on = 0, core.reader._catch_up, threading.Event()
+
+    def look_slowly() -> None:
+        nonlocal looks
+        looks += 1
+        look()
+        assert goes_on.wait(20)
+
+    monkeypatch.setattr(core.reader, "_catch_up", look_slowly)
+    first = asyncio.create_task(core.reader.reach(3, max_seconds=20))
+    await until(lambda: looks)
+    await asyncio.sleep(0.1)
+    with other.write() as transaction:
+        transaction.delete("a")
+    second = asyncio.create_task(core.reader.reach(3, max_seconds=20))
+    await asyncio.sleep(0.1)
+    goes_on.set()
+    await second
+    assert await core.found("환율") == ["b"]
+    with contextlib.suppress(SequenceNotSeen):  # Its look was before the change.
+        await first
+
+
+async def test_failing_commits_do_not_hide_the_lag(
+    core: Core, other: Store, other_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await core.writer.upsert(upserts(titled("a", "환율"), titled("b", "환율")))
+
+    def fail(*_: object, **__: object) -> None:
+        raise BundleError("the model cannot encode it")
+
+    monkeypatch.setattr(building, "encode_documents", fail)
+    monkeypatch.setattr(following, "FAILED_SECONDS", 60)
+    vectors = other.versioned(["a"], core.bundle.manifest.revision)["a"].vectors
+    assert vectors is not None
+    with other.write() as transaction:
+        transaction.put(titled("c", "환율"), vectors, revision="of another model")
+    await until(lambda: core.catalogue.lag_seconds > 0)
+    started = time.monotonic()
+    while time.monotonic() - started < 0.5:
+        with pytest.raises(BundleError):
+            await core.writer.delete([Delete("b")])
+    assert core.catalogue.lag_seconds > 0.4
+
+
+@pytest.mark.parametrize("work", ["replace", "rebuild"])
+async def test_a_watcher_is_told_of_changes_that_a_new_index_has_brought(
+    core: Core, other: Store, other_bundle: Path, monkeypatch: pytest.MonkeyPatch, work: str
+) -> None:
+    await core.writer.upsert(upserts(titled("a", "환율"), titled("b", "환율")))
+    core.catalogue._follower.close()
+    changes = core.reader.changes(2)
+    first = asyncio.ensure_future(anext(changes))
+    await asyncio.sleep(0.1)
+    with other.write() as transaction:
+        transaction.delete("a")
+    if work == "replace":
+        await core.take_over(WatchedBundle(other_bundle))
+    else:
+        monkeypatch.setattr(live_catalogue, "DEAD_SLOTS", -1)
+        monkeypatch.setattr(live_catalogue, "DEAD_SHARE", -1)
+    assert [(each.sequence, each.id) for each in await asyncio.wait_for(first, 10)] == [(3, "a")]
+    await changes.aclose()
 
 
 async def test_a_reader_refuses_a_sequence_that_the_store_has_not_had(core: Core, other: Store) -> None:
