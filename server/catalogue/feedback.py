@@ -7,7 +7,6 @@ event. Events are counted once, and are bounded for each user and day.
 import enum
 import hashlib
 import secrets
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
@@ -104,9 +103,13 @@ class FeedbackLog:
     def __init__(self, store: Store) -> None:
         self._store = store
 
+    def now_seconds(self) -> float:
+        """Returns the Unix time that events get; see `Store.now_seconds`."""
+        return self._store.now_seconds()
+
     def record(self, calls: Sequence[Sequence[Event]]) -> list[list[Recorded]]:
         """Stores the events of calls together; returns the result of each event. Raises StoreFull."""
-        now = int(time.time())
+        now = int(self.now_seconds())
         with self._store.write() as transaction:
             connection = transaction.connection
             key = _key(connection)

@@ -112,6 +112,10 @@ class Store:
         """Yields whether no other process does this work on the store now, and keeps others from it meanwhile."""
         return self._database.alone(work)
 
+    def now_seconds(self) -> float:
+        """Returns the Unix time, by the clock that all servers of the store share."""
+        return self._database.now_seconds()
+
     def verify(self) -> None:
         """Reads the whole database; raises DatabaseDamaged if something is not as it was written."""
         self._database.verify()

@@ -31,7 +31,7 @@ class Demand:
         started = time.monotonic()
         if started < self._next:
             return None
-        users = self._log.users_by_document(time.time() - WINDOW_DAYS * DAY_SECONDS)
+        users = self._log.users_by_document(self._log.now_seconds() - WINDOW_DAYS * DAY_SECONDS)
         seconds = time.monotonic() - started
         self._next = started + max(LEAST_SECONDS, COST_FACTOR * seconds)
         return {id: min(1.0, math.log1p(count) / math.log1p(MOST_USERS)) for id, count in users.items()}

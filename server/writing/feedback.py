@@ -73,7 +73,7 @@ class FeedbackWriter:
 
     def purge(self) -> None:
         """Deletes events that are too old, or too many. Blocks; any thread may call it."""
-        before = time.time() - self._keep_seconds
+        before = self.log.now_seconds() - self._keep_seconds
         while self.log.erase_before(before, limit=PURGED_EVENTS) or self.log.erase_excess(limit=PURGED_EVENTS):
             time.sleep(PAUSE_SECONDS)
 

@@ -18,6 +18,7 @@ from chaja.v1 import (
     Document,
     GetDocumentRequest,
     ImportDocumentsRequest,
+    ListDocumentsRequest,
     LocalizedText,
     Mode,
     SearchRequest,
@@ -30,7 +31,7 @@ from sample.server_process import ServerProcess, running_server
 from server.catalogue.location import DatabaseUrl, text_of
 from tests.conftest import SAMPLE_CATALOGUE, server_flags
 from tests.integration.errors import detail_of, error_of
-from tests.integration.serving import error_line, health_of, run_server, wait_for_line, wait_until
+from tests.integration.serving import error_line, health_of, run_server, start_error, wait_for_line, wait_until
 from tests.postgresql import Cluster
 
 
@@ -56,6 +57,10 @@ def upsert_of(id: str, title: str = "") -> Upsert:
 
 def reason_of(error: grpc.RpcError) -> str:
     return str(detail_of(error, ErrorInfo()).reason)
+
+
+def ids_of(client: chaja.Client) -> list[str]:
+    return [each.id for each in client.catalog.ListDocuments(ListDocumentsRequest(page_size=1000)).documents]
 
 
 def found(client: chaja.Client, query: str) -> SearchResponse:
@@ -193,6 +198,25 @@ def test_a_killed_server_loses_no_write_and_its_successor_takes_its_place(tiny_b
             document = client.catalog.GetDocument(GetDocumentRequest(id=id)).document
             assert document.titles[0].text == f"title {id}"
         assert acknowledged[-1] in [hit.document_id for hit in found(client, f"title {acknowledged[-1]}").hits]
+
+
+def test_a_server_with_other_files_at_the_same_database_deletes_nothing(
+    tiny_bundle: Path, cluster: Cluster, tmp_path: Path
+) -> None:
+    url = cluster.new_database()
+    other = tmp_path / "other.jsonl"
+    other.write_text("".join(f'{{"id": "{number}", "title": "title {number}"}}\n' for number in range(20)))
+    with serving(tiny_bundle, url) as (_, client):
+        client.catalog.UpsertDocuments(UpsertDocumentsRequest(upserts=[upsert_of("written")]))
+        before = ids_of(client)
+        refused = start_error(tiny_bundle, "--data", text_of(url), catalogue=other)
+        assert f"{other} lacks {len(before) - 1} of the {len(before) - 1} documents" in refused
+        assert ids_of(client) == before
+        flags = ("--max-catalogue-shrink", "1")
+        with running_server(server_flags(tiny_bundle, other, "--data", text_of(url), *flags)):
+            assert sorted(ids_of(client)) == sorted([*(f"{number}" for number in range(20)), "written"])
+    with serving(tiny_bundle, url, *flags) as (_, client):
+        assert ids_of(client) == before, "the newest import wins"
 
 
 def test_a_failover_that_lost_changes_ends_the_service(tiny_bundle: Path) -> None:

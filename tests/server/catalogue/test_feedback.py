@@ -60,14 +60,11 @@ class Clock:
     def __init__(self) -> None:
         self.seconds = 2_000_000_000.0
 
-    def time(self) -> float:
-        return self.seconds
-
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(feedback, "time", clock)
+    monkeypatch.setattr(FeedbackLog, "now_seconds", lambda _: clock.seconds)
     return clock
 
 

@@ -1,14 +1,21 @@
 """Tests that feedback is stored in batches beside changes of the catalogue."""
 
 import asyncio
+import contextlib
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from server.catalogue.feedback import Event, FeedbackKind, Recorded
+from server.catalogue.feedback import DAY_SECONDS, Event, FeedbackKind, Recorded
+from server.catalogue.store import Store
 from server.errors import NotReady, Overloaded, StoreFull
+from server.metrics import Metrics
 from server.writing import feedback as module
+from server.writing.feedback import FeedbackWriter
+from tests.postgresql import Cluster
+from tests.server.catalogue.stores import put
 from tests.server.making import until
 from tests.server.writing.making import Core, running, titled, upserts
 
@@ -96,3 +103,19 @@ async def test_maintenance_deletes_old_feedback(core: Core, monkeypatch: pytest.
     await writer.record([click("a")])
     monkeypatch.setattr(writer, "_keep_seconds", -10)
     await until(lambda: not list(writer.log.evidence()))
+
+
+async def test_a_wrong_clock_of_a_server_deletes_no_feedback_of_a_shared_store(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with contextlib.closing(Store(cluster.new_database())) as store:
+        put(store, "a")
+        writer = FeedbackWriter(store, Metrics().feedback, keep_days=1)
+        assert await writer.record([click("yuna")]) == [Recorded.STORED]
+        wrong = time.time() + 1000 * DAY_SECONDS
+        monkeypatch.setattr(time, "time", lambda: wrong)
+        await asyncio.to_thread(writer.purge)
+        assert await writer.record([click("mina")]) == [Recorded.STORED]
+        await writer.close()
+        assert len(list(writer.log.evidence())) == 2
+        assert writer.log.users_by_document(wrong - DAY_SECONDS) == {}
