@@ -20,6 +20,9 @@ SEARCHERS = 4
 PAUSES_SECONDS = (0.1, 1.5)
 """Bounds of the time between two kills, besides that until another server serves."""
 
+UNREADY_SHARE = 0.25
+"""Share of the kills that may hit a server that is still starting."""
+
 DOWN_SECONDS = (0.0, 2.0)
 """Bounds of the time for which PostgreSQL stays down, besides those of its stop and start."""
 
@@ -128,6 +131,8 @@ def kill_at_random(
         while done.kills < kills and not failed:
             victim = rng.choice(replicas)
             _wait_for_another(replicas, victim)
+            if rng.random() >= UNREADY_SHARE:
+                victim.wait_until_serving()
             victim.kill()
             done.kills += 1
             time.sleep(rng.uniform(*PAUSES_SECONDS))

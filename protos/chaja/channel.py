@@ -14,6 +14,10 @@ RECONNECT_MILLISECONDS = 100
 """Time until the second attempt to connect; later ones take longer. With gRPC's default of 1 s, a call could use up all
 its retries while a server restarts."""
 
+MAX_RECONNECT_MILLISECONDS = 2_000
+"""Maximum time between two attempts to connect to the same address. With gRPC's default of 2 minutes, a server that was
+away for long stays unused for long."""
+
 MAX_RESPONSE_BYTES = 64 * 1024 * 1024
 """Maximum size of a response. Servers send at most gRPC's default of 4 MiB, unless their operator has raised
 `--max-response-bytes`."""
@@ -54,5 +58,6 @@ def channel_options() -> list[tuple[str, str | int]]:
         ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_SECONDS * 1000),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.initial_reconnect_backoff_ms", RECONNECT_MILLISECONDS),
+        ("grpc.max_reconnect_backoff_ms", MAX_RECONNECT_MILLISECONDS),
         ("grpc.max_receive_message_length", MAX_RESPONSE_BYTES),
     ]

@@ -1,6 +1,12 @@
 import json
+import socket
 
+import pytest
+
+import chaja
+from chaja import channel
 from chaja.channel import KEEPALIVE_SECONDS, channel_options, service_config
+from chaja.v1 import SearchRequest
 from server.rpc.grpc_server import MIN_PING_SECONDS
 from server.rpc.server import SERVICES
 
@@ -37,3 +43,14 @@ def test_the_service_config_retries_all_methods_except_writes_and_endless_stream
 def test_the_server_accepts_the_clients_keepalive() -> None:
     assert KEEPALIVE_SECONDS >= 2 * MIN_PING_SECONDS
     assert dict(channel_options())["grpc.keepalive_time_ms"] == KEEPALIVE_SECONDS * 1000
+
+
+def test_attempts_to_connect_stay_frequent_while_a_server_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(channel, "MAX_RECONNECT_MILLISECONDS", 100)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(10)
+        with chaja.connect(f"127.0.0.1:{listening.getsockname()[1]}") as client:
+            waiting = client.search.Search.future(SearchRequest(query="waits"))
+            for _ in range(12):  # If the time between them grew without a bound, the last ones would take 17 s each.
+                listening.accept()[0].close()
+            waiting.cancel()
