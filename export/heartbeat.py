@@ -10,14 +10,18 @@ import select
 import sys
 import time
 
+END = "end"
+"""The last line in the pipe. Without it the process at its other end has died."""
 
-def repeat_steps(steps: int, *, interval_seconds: float, started: float) -> None:
+
+def repeat_steps(steps: int, *, interval_seconds: float, started: float, last_words: str) -> None:
     """Prints the current step after each interval without a new one, until the pipe is closed.
 
     Args:
         steps: The descriptor of a pipe with the steps, one on each line.
         interval_seconds: The interval.
         started: The start of the export, by `time.monotonic`, which all processes share.
+        last_words: Printed if the pipe is closed without `END`, unless empty.
     """
     step, step_started = "", started
     while True:
@@ -27,8 +31,11 @@ def repeat_steps(steps: int, *, interval_seconds: float, started: float) -> None
         elif lines := os.read(steps, 1 << 16):
             step, step_started = lines.decode(errors="replace").splitlines()[-1], time.monotonic()
         else:
+            if last_words and step != END:
+                print(last_words, file=sys.stderr, flush=True)
             return
 
 
 if __name__ == "__main__":
-    repeat_steps(sys.stdin.fileno(), interval_seconds=float(sys.argv[1]), started=float(sys.argv[2]))
+    seconds, began, words = sys.argv[1:]
+    repeat_steps(sys.stdin.fileno(), interval_seconds=float(seconds), started=float(began), last_words=words)

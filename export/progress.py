@@ -12,6 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from export.heartbeat import END
+
 INTERVAL_SECONDS = 8.0
 """Longest silence; ten seconds are promised."""
 
@@ -22,13 +24,15 @@ class Progress:
     Used as a context manager; at its end the process of the heartbeat is over.
     """
 
-    def __init__(self, *, interval_seconds: float = INTERVAL_SECONDS) -> None:
+    def __init__(self, *, interval_seconds: float = INTERVAL_SECONDS, last_words: str = "") -> None:
+        """Takes the line that the heartbeat prints if this process dies: libraries may end it without a message."""
         self._interval_seconds = interval_seconds
+        self._last_words = last_words
         self._started = time.monotonic()
 
     def __enter__(self) -> Self:
         script = Path(__file__).with_name("heartbeat.py")
-        arguments = [str(self._interval_seconds), str(self._started)]
+        arguments = [str(self._interval_seconds), str(self._started), self._last_words]
         # Isolated and without site packages, so that it starts at once.
         command = [sys.executable, "-I", "-S", str(script), *arguments]
         # It stays in the process group, so that Ctrl-Z stops it, too. It inherits the blocked signal: Ctrl-C ends only
@@ -44,18 +48,21 @@ class Progress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with self._heartbeat:  # Closes the pipe and waits.
-            pass
+            self._send(END)
 
     def __call__(self, step: str) -> None:
         """Prints the step that begins, which is one line."""
         self._print(f"{step} …")
-        if self._heartbeat.stdin is not None:
-            with contextlib.suppress(OSError):  # Without the heartbeat an export is only less talkative.
-                self._heartbeat.stdin.write(f"{step}\n".encode())
+        self._send(step)
 
     def finish(self) -> None:
         """Prints the duration, the time of all cores, and the largest memory that the process had."""
         self._print(f"done, with {time.process_time():.0f} s of CPU time and at most {peak_bytes() / 1e9:.1f} GB")
+
+    def _send(self, line: str) -> None:
+        if self._heartbeat.stdin is not None:
+            with contextlib.suppress(OSError):  # Without the heartbeat an export is only less talkative.
+                self._heartbeat.stdin.write(f"{line}\n".encode())
 
     def _print(self, line: str) -> None:
         print(f"[{time.monotonic() - self._started:5.1f} s] {line}", file=sys.stderr, flush=True)

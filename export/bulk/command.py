@@ -15,13 +15,19 @@ from export.bulk.cluster import check_ray, encoded_rows, open_cluster
 from export.bulk.parts import files_of
 from export.bulk.writing import Writer, opened
 from export.errors import ExportError
-from export.progress import INTERVAL_SECONDS, Progress
+from export.progress import Progress
 from server.catalogue.store import Store
 from server.encoding.cutting import chosen_cutting
 from server.encoding.manifest import read_manifest
 from server.errors import StartError
+from server.programs import EXPORTER_ERROR
 
-GO_ON = "the same command continues with the others"
+CONTINUES = "the same command continues with the others"
+
+DIED = f"{EXPORTER_ERROR}: the command has died, as it does if Ray is lost; what was written stays; {CONTINUES}"
+
+PACE_SECONDS = 5.0
+"""Time between two lines of progress within a step."""
 
 
 @dataclass
@@ -40,7 +46,7 @@ class _Pace:
         self._last = time.monotonic()
 
     def __call__(self, line: Callable[[], str]) -> None:
-        if (now := time.monotonic()) - self._last >= INTERVAL_SECONDS:
+        if (now := time.monotonic()) - self._last >= PACE_SECONDS:
             self._last = now
             self._progress(line())
 
@@ -57,18 +63,18 @@ def main(arguments: Sequence[str]) -> None:
     cutting = chosen_cutting(options)
     revision = read_manifest(options.bundle, cutting=cutting).revision
     files = files_of(options.catalogue)
-    with Progress() as progress, opened(options.data, revision=revision) as store:
+    with Progress(last_words=DIED) as progress, opened(options.data, revision=revision) as store:
         plan = _check(options, files, store, revision, progress)
         writer, times = Writer(store, revision), Times()
         if plan.works:
             try:
                 _encode(options, plan, writer, times, progress)
             except KeyboardInterrupt:
-                raise KeyboardInterrupt(f"{writer.written:,} documents were written; {GO_ON}") from None
+                raise KeyboardInterrupt(f"{writer.written:,} documents were written; {CONTINUES}") from None
             except (ExportError, StartError) as error:
                 if not writer.written:
                     raise
-                raise ExportError(f"{error}; {writer.written:,} documents are written; {GO_ON}") from None
+                raise ExportError(f"{error}; {writer.written:,} documents are written; {CONTINUES}") from None
     _print_report(options, plan, writer, times)
 
 
@@ -80,7 +86,7 @@ def _check(options: argparse.Namespace, files: Sequence[Path], store: Store, rev
         store,
         revision=revision,
         max_document_characters=options.max_document_characters,
-        progress=lambda documents: pace(lambda: f"checked {documents:,} documents"),
+        progress=lambda documents: pace(lambda: f"checking the documents: {documents:,} are valid"),
     )
 
 
@@ -102,7 +108,7 @@ def _encode(options: argparse.Namespace, plan: Plan, writer: Writer, times: Time
                 writer.write(portion)
                 times.encoding_cpu_seconds += portion.cpu_seconds
                 times.run_seconds = time.monotonic() - started
-                pace(lambda: f"encoded and written {writer.written:,} of {plan.wanted:,} documents")
+                pace(lambda: f"encoding: {writer.written:,} of {plan.wanted:,} documents are written")
 
 
 def _print_report(options: argparse.Namespace, plan: Plan, writer: Writer, times: Times) -> None:

@@ -64,6 +64,15 @@ def test_the_repetition_ends_with_an_error_and_with_the_process(capfd: pytest.Ca
     assert capfd.readouterr().err == ""
 
 
+def test_only_a_process_that_dies_has_last_words(capfd: pytest.CaptureFixture[str]) -> None:
+    begun = "import os; from export.progress import Progress; p = Progress(last_words='died').__enter__(); p('x');"
+    for end in ("os.kill(os.getpid(), 9)", "os._exit(1)"):
+        subprocess.run([sys.executable, "-c", f"{begun} {end}"], cwd=REPOSITORY, check=False)
+        wait_for("died\n", capfd)
+    subprocess.run([sys.executable, "-c", f"{begun} p.__exit__(None, None, None)"], cwd=REPOSITORY, check=False)
+    assert "died" not in capfd.readouterr().err
+
+
 def test_the_repetition_stops_with_the_export_but_outlives_ctrl_c(capfd: pytest.CaptureFixture[str]) -> None:
     """Ctrl-Z reaches the process group, and so does Ctrl-C, on which the export itself ends the repetition."""
     with Progress(interval_seconds=0.05) as progress:
