@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from server.encoding.bundle import Bundle
 from server.encoding.documents import encode_documents
 from tests.conftest import server_flags
 from tests.export.bulk.making import rows, write_jsonl, write_parquet
+from tests.ports import free_ports
 from tests.ray_workers import encoders_of, kill_encoder
 from tests.tiny_bundle import make_bundle
 
@@ -49,10 +51,12 @@ def encode(bundle: Path, data: Location, *catalogue: Path, more: Sequence[str] =
 
 
 @contextlib.contextmanager
-def encoding(bundle: Path, data: Location, *catalogue: Path) -> Iterator[subprocess.Popen[str]]:
+def encoding(
+    bundle: Path, data: Location, *catalogue: Path, more: Sequence[str] = ()
+) -> Iterator[subprocess.Popen[str]]:
     """Starts a run, and ends it if the test fails; its processes are a group of their own."""
     process = subprocess.Popen(
-        command_of(bundle, data, *catalogue),
+        command_of(bundle, data, *catalogue, more=more),
         cwd=REPOSITORY,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -185,3 +189,46 @@ def test_a_killed_worker_and_a_stop_change_nothing(
     # Sequences may jump: this test has opened the database during the run.
     found = content_of_store(data, revision_of(default_bundle))
     assert list(found.values()) == expected(documents, default_bundle)
+
+
+@contextlib.contextmanager
+def ray_cluster(folder: Path) -> Iterator[str]:
+    """Runs a Ray cluster of one machine with two cores; yields its address."""
+    (port,) = free_ports(1)
+    head = ["start", "--head", "--block", "--num-cpus", "2", "--port", str(port), "--temp-dir", str(folder)]
+    command = [str(Path(sys.executable).with_name("ray")), *head, "--include-dashboard", "false"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if "--block" in line:  # The last line before it waits.
+                break
+        yield f"127.0.0.1:{port}"
+    finally:
+        process.terminate()  # It ends the processes of the cluster.
+        process.communicate(timeout=RUN_SECONDS)
+
+
+@pytest.mark.slow
+def test_a_cluster_encodes_and_its_loss_is_one_line(
+    tiny_bundle: Path, default_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    catalogue = write_jsonl(tmp_path / "c.jsonl", rows(2000))
+    few = write_jsonl(tmp_path / "few.jsonl", rows(10))
+    (tmp_path / "data").mkdir()
+    with tempfile.TemporaryDirectory(prefix="ray-") as folder, contextlib.ExitStack() as stack:
+        address = stack.enter_context(ray_cluster(Path(folder)))
+        run = encode(tiny_bundle, tmp_path / "few", few, more=["--address", address])
+        assert figures_of(run)["written"] == 10
+        with encoding(default_bundle, tmp_path / "data", catalogue, more=["--address", address]) as process:
+            wait_until_written(tmp_path / "data", 256)
+            stack.close()
+            out, error = process.communicate(timeout=RUN_SECONDS)
+    assert process.returncode != 0
+    assert out == ""
+    (line,) = [line for line in error.splitlines() if not line.startswith("[")]
+    assert line.startswith("export: error: ")
+    assert line.endswith("the same command continues with the others")
+    assert 256 <= len(content_of_store(tmp_path / "data", revision_of(default_bundle))) < 2000
