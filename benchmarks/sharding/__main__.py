@@ -45,22 +45,23 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         comparison = _comparison(options, Path(folder), encoder, hnsw_from_vectors=NEVER)
         try:
-            every = f"{len(made):,} queries × {len(Mode)} modes × {len(FILTERS)} filters"
-            print(f"\n{options.documents:,} documents, {every}")
-            for (size, mode), own in comparison.compare(made).items():
-                equal &= _show(f"{size} shards, {mode.name}", own)
-            searches = len(made) * len(Mode) * len(FILTERS)
-            for size, cluster in comparison.clusters.items():
-                print(f"{size} shards: {cluster.rounds / searches:.1f} rounds of messages for a query")
-            print(
-                f"\n{CHANGED_DOCUMENTS} documents change after every {CHANGE_EVERY} queries, which have one filter each"
-            )
+            print(f"\n{CHANGED_DOCUMENTS} documents change after every {CHANGE_EVERY} queries, each with one filter")
             for (size, mode), own in comparison.compare_changing(made, change_every=CHANGE_EVERY).items():
                 equal &= _show(f"{size} shards, {mode.name}", own)
             print("\na thread changes documents meanwhile")
             beside = made[: max(1, int(BESIDE_SHARE * len(made)))]
             for size, own in comparison.compare_beside_changes(beside).items():
                 equal &= _show(f"{size} shards", own)
+            every = f"{len(made):,} queries × {len(Mode)} modes × {len(FILTERS)} filters"
+            print(f"\nwithout changes: {options.documents:,} documents, {every}")
+            comparison.measure()
+            for cluster in comparison.clusters.values():
+                cluster.rounds = 0
+            for (size, mode), own in comparison.compare(made).items():
+                equal &= _show(f"{size} shards, {mode.name}", own)
+            searches = len(made) * len(Mode) * len(FILTERS)
+            for size, cluster in comparison.clusters.items():
+                print(f"{size} shards: {cluster.rounds / searches:.1f} rounds of messages for a query")
         finally:
             comparison.close()
         comparison = _comparison(options, Path(folder), encoder, hnsw_from_vectors=1)

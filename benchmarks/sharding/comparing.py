@@ -1,9 +1,10 @@
 """Answers the same queries with one index and with shards, and counts the answers that are equal in every field."""
 
 import pickle
+import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -31,9 +32,12 @@ GROUP_DOCUMENTS = 1000
 CHANGED_DOCUMENTS = 20
 """Documents of a group that changes them."""
 
+REPORT_QUERIES = 200
+"""Queries after which the progress is shown."""
+
 SUGGESTIONS = 8
 
-TITLE_WEIGHTS = (1.0, 0.9, 0.95)
+WEIGHTS = (1.0, 0.9, 0.95)
 
 PAUSE_SECONDS = 0.005
 """Pause of the thread that changes documents between two shards, so that searches see shards of different sequences."""
@@ -62,7 +66,7 @@ class Cluster:
     def __init__(self, count: int, folder: Path, *, encoder: Encoder, hnsw_from_vectors: int) -> None:
         indexes = [empty_index(folder, encoder, hnsw_from_vectors=hnsw_from_vectors) for _ in range(count)]
         self.shards = [Shard(index, number=number, count=count) for number, index in enumerate(indexes)]
-        self.coordinator = Coordinator(self.ask, probes=_probes(encoder), title_weight=TITLE_WEIGHTS[0])
+        self.coordinator = Coordinator(self.ask, probes=_probes(encoder), title_weight=WEIGHTS[0])
         self.rounds = 0
 
     def ask(self, question: Question) -> list[tuple[Any, ...]]:
@@ -115,7 +119,8 @@ class Comparison:
     def compare(self, queries: Sequence[Query]) -> dict[tuple[int, Mode], Counts]:
         """Compares the answers to all queries in all modes with all filters, by number of shards and mode."""
         counts = {(size, mode): Counts() for size in self.clusters for mode in Mode}
-        for query in queries:
+        for number, query in enumerate(queries):
+            self._report(number, queries, counts.values())
             for filter in FILTERS:
                 self._compare(query, filter, counts)
         return counts
@@ -127,6 +132,7 @@ class Comparison:
         """
         counts = {(size, mode): Counts() for size in self.clusters for mode in Mode}
         for number, query in enumerate(queries):
+            self._report(number, queries, counts.values())
             if number % change_every == 0:
                 self._follow(self._catalogue.change(CHANGED_DOCUMENTS))
                 if self._index.unmeasured:
@@ -188,6 +194,11 @@ class Comparison:
         for cluster in self.clusters.values():
             cluster.follow(group, self._rules, pause_seconds=pause_seconds)
 
+    def _report(self, number: int, queries: Sequence[Query], counts: Iterable[Counts]) -> None:
+        if number and number % REPORT_QUERIES == 0:
+            different = sum(each.compared - each.equal for each in counts)
+            print(f"  {number:,} queries so far, {different:,} different answers", file=sys.stderr, flush=True)
+
     def _compare(self, query: Query, filter: Filter | None, counts: Mapping[tuple[int, Mode], Counts]) -> None:
         for mode in Mode:
             options = replace(query.options, mode=mode, filter=filter)
@@ -215,7 +226,7 @@ def empty_index(folder: Path, encoder: Encoder, *, hnsw_from_vectors: int) -> Li
     """Returns an empty index."""
     options = DenseOptions(hnsw_from_vectors=hnsw_from_vectors)
     dense = DenseIndex(DIMENSION, "cosine", "f16", folder=folder, options=options)
-    return LiveIndex("made", dense, probes=_probes(encoder), weights=TITLE_WEIGHTS)
+    return LiveIndex("made", dense, probes=_probes(encoder), weights=WEIGHTS)
 
 
 def _probes(encoder: Encoder) -> EncodedProbes:

@@ -87,15 +87,16 @@ def counts_of(attribute: str, columns: ColumnsView, allowed: NDArray[np.bool_] |
     counts = PartCounts([], [])
     value_count = 0
     for kind in get_args(Kind):
-        counted = _Counted(np.zeros(0), np.zeros(0, np.int64))
-        values: list[Any] = []
-        if (column := columns.columns.get((composed(attribute), kind))) is not None:
-            found = _counted(column, allowed, most=MOST_COUNTED - value_count)
-            if found is None:
-                return None
-            counted, values = found, _scalars(found.values, column)
-        value_count += len(values)
-        counts.values.append(values)
+        column = columns.columns.get((composed(attribute), kind))
+        if column is None:
+            counts.values.append([])
+            counts.counts.append(np.zeros(0, np.int64))
+            continue
+        counted = _counted(column, allowed, most=MOST_COUNTED - value_count)
+        if counted is None:
+            return None
+        value_count += len(counted.values)
+        counts.values.append(_scalars(counted.values, column))
         counts.counts.append(counted.counts)
     return counts
 

@@ -130,7 +130,8 @@ class TitlesView:
         if len(first) < limit:  # Some documents have several such titles.
             first = _first_places(found.slots.tolist())
         places = list(first.values())[:limit]
-        return TitleMatches(first_exact, found.slots[places], found.keys[places], np.intersect1d(found.slots, among))
+        others = np.intersect1d(found.slots, np.array(among, np.int64))
+        return TitleMatches(first_exact, found.slots[places], found.keys[places], others)
 
     @property
     def arrays(self) -> Arrays:

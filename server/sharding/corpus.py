@@ -33,6 +33,7 @@ from server.sharding.messages import (
     FindMoved,
     FindTitles,
     PartLegs,
+    PartSimilarities,
     Question,
     Request,
     ScoreWords,
@@ -75,7 +76,7 @@ class ShardedCorpus:
     def similarities(self, vector: NDArray[np.float32], sequences: Sequence[int]) -> dict[int, Similarity]:
         """Returns the similarities of documents, by sequence."""
         answers = self._ask(CompareVectors(vector, np.array(sequences, np.int64)))
-        return {each.sequence: each for each in _dense(answers)}
+        return {each.sequence: each for each in _similarities(answers)}
 
     def lexical_scores(self, terms: QueryTerms, sequences: Sequence[int]) -> dict[int, float]:
         """Returns the scores by words of documents, by sequence."""
@@ -135,7 +136,8 @@ class ShardedCorpus:
 
 def merged_legs(query: LegsQuery, parts: Sequence[PartLegs]) -> LegsFound:
     """Returns the best documents of all shards."""
-    dense = sorted(_dense(parts), key=lambda each: (-each.score, each.sequence))[: query.limit]
+    dense = _similarities(part.dense for part in parts)
+    dense = sorted(dense, key=lambda each: (-each.score, each.sequence))[: query.limit]
     scored = ((part.lexical.tolist(), part.lexical_scores.tolist()) for part in parts)
     lexical = [Candidate(*each) for sequences, scores in scored for each in zip(sequences, scores, strict=True)]
     lexical = sorted(lexical, key=lambda each: (-each.score, each.sequence))[: query.limit]
@@ -147,8 +149,8 @@ def merged_legs(query: LegsQuery, parts: Sequence[PartLegs]) -> LegsFound:
     return found._replace(titles=chosen_titles(titles, limit=query.limit, among=among))
 
 
-def _dense(parts: Iterable[PartLegs]) -> list[Similarity]:
-    columns = ((part.dense.tolist(), part.dense_parts.tolist(), part.dense_scores.tolist()) for part in parts)
+def _similarities(parts: Iterable[PartSimilarities]) -> list[Similarity]:
+    columns = ((part.sequences.tolist(), part.parts.tolist(), part.scores.tolist()) for part in parts)
     return [Similarity(*each) for own in columns for each in zip(*own, strict=True)]
 
 

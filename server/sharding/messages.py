@@ -1,8 +1,8 @@
 """The messages to a shard, and its answers, which can be pickled. A shard answers a request with its corpus."""
 
 import dataclasses
-from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from server.attributes.warnings import Attributes
 from server.lexical.statistics import QueryTerms, Totals
 from server.lexical.titles import TitleHits, TitleMatches
 from server.merchandising.rule import Boost
-from server.ranking.corpus import Burying, LegsQuery, Moved
+from server.ranking.corpus import Burying, LegsQuery, Moved, Similarity
 from server.ranking.local import LocalCorpus
 from server.suggest.merging import Placed
 
@@ -53,15 +53,28 @@ class CountTerms(NamedTuple):
         return TermCounts(corpus.lexical.counts_of(self.terms), corpus.lexical.totals)
 
 
+class PartSimilarities(NamedTuple):
+    """The similarities of documents of a shard: the sequence of each, the ordinal of its best vector, and the score."""
+
+    sequences: NDArray[np.int64]
+    parts: NDArray[np.int32]
+    scores: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, found: Collection[Similarity]) -> Self:
+        """Returns similarities as arrays."""
+        sequences = np.array([each.sequence for each in found], np.int64)
+        parts = np.array([each.part for each in found], np.int32)
+        return cls(sequences, parts, np.array([each.score for each in found], np.float64))
+
+
 class PartLegs(NamedTuple):
-    """The best documents of the legs of a shard, best first: of each, its sequence, score and best vector.
+    """The best documents of the legs of a shard, best first.
 
     `titles` has sequences instead of slots; None if titles were not compared.
     """
 
-    dense: NDArray[np.int64]
-    dense_scores: NDArray[np.float64]
-    dense_parts: NDArray[np.int32]
+    dense: PartSimilarities
     lexical: NDArray[np.int64]
     lexical_scores: NDArray[np.float64]
     titles: TitleMatches | None
@@ -80,9 +93,7 @@ class FindLegs(NamedTuple):
             corpus = dataclasses.replace(corpus, dense=dataclasses.replace(corpus.dense, observe=None))
         found, titles = corpus.find_parts(self.query)
         return PartLegs(
-            np.array([each.sequence for each in found.dense], np.int64),
-            np.array([each.score for each in found.dense], np.float64),
-            np.array([each.part for each in found.dense], np.int32),
+            PartSimilarities.of(found.dense),
             np.array([each.sequence for each in found.lexical], np.int64),
             np.array([each.score for each in found.lexical], np.float64),
             titles,
@@ -96,19 +107,9 @@ class CompareVectors(NamedTuple):
     vector: NDArray[np.float32]
     sequences: NDArray[np.int64]
 
-    def answer(self, corpus: LocalCorpus) -> PartLegs:
+    def answer(self, corpus: LocalCorpus) -> PartSimilarities:
         """Compares the documents' vectors."""
-        found = corpus.similarities(self.vector, self.sequences.tolist()).values()
-        nothing = np.zeros(0, np.int64)
-        return PartLegs(
-            np.array([each.sequence for each in found], np.int64),
-            np.array([each.score for each in found], np.float64),
-            np.array([each.part for each in found], np.int32),
-            nothing,
-            np.zeros(0),
-            None,
-            False,
-        )
+        return PartSimilarities.of(corpus.similarities(self.vector, self.sequences.tolist()).values())
 
 
 class ScoreWords(NamedTuple):

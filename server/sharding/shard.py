@@ -66,6 +66,9 @@ class Shard:
     def _keep(self) -> None:
         state = self.index.state
         with self._lock:
+            known = self._states.get(state.sequence)
+            if known is not None and known.slots.live is not state.slots.live:
+                return  # Changes are being applied in portions: the state of the sequence is that before them.
             self._states[state.sequence] = state
             for sequence in sorted(self._states)[: -self._kept_states]:
                 del self._states[sequence]

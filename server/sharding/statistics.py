@@ -42,7 +42,10 @@ class SummedStatistics(TermStatistics):
         known = self._known  # Another thread may replace it, but never removes a term from it.
         missing = [code for code in dict.fromkeys(codes) if code not in known]
         if missing:
-            known = {**known, **self._fetch(missing)} if len(known) > KNOWN_TERMS else self._add(missing)
+            if len(known) + len(missing) > KNOWN_TERMS:
+                known, missing = {}, list(dict.fromkeys(codes))
+                self._known = known
+            known.update(self._fetch(missing))
         return np.array([known[code] for code in codes], np.int64)
 
     def expect(self, text: str) -> None:
@@ -58,10 +61,6 @@ class SummedStatistics(TermStatistics):
                 codes[code_of_word(word[:-length])] = None
         if codes:
             self.counts_of(np.array(list(codes), np.uint64))
-
-    def _add(self, codes: Sequence[int]) -> dict[int, int]:
-        self._known.update(self._fetch(codes))
-        return self._known
 
     def _fetch(self, codes: Sequence[int]) -> dict[int, int]:
         answers = self._count(np.array(codes, np.uint64))

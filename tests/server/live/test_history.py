@@ -20,7 +20,7 @@ FILTER = Equals("catgeory", "a")
 
 
 @pytest.mark.parametrize("mode", list(Mode))
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(groups=changes, typed=TYPED, filter=st.sampled_from([None, Equals("category", "a"), FILTER]))
 def test_an_index_after_changes_answers_as_a_new_one(
     mode: Mode, groups: Sequence[Sequence[Document | str]], typed: str, filter: Filter | None, tmp_path: Path

@@ -90,7 +90,7 @@ queries = st.lists(st.tuples(TYPED, options), min_size=1, max_size=5)
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(catalogue=catalogues, queries=queries)
 def test_shards_answer_as_one_index_after_each_group_of_changes(
     count: int,

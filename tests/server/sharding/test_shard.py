@@ -61,6 +61,25 @@ def test_a_shard_keeps_its_latest_states(tmp_path: Path) -> None:
     shard.index.close()
 
 
+def test_a_state_does_not_change_while_changes_are_applied_in_portions(tmp_path: Path) -> None:
+    log, shard = Log(), Shard(empty_index(tmp_path), number=0, count=1)
+
+    def documents(sequence: int) -> int:
+        ((counted,),) = [shard.answer(Question(sequence, None, (CountTerms(terms_of(["카드"])[0]),)))]
+        return int(counted.totals.documents)
+
+    for number in range(2):
+        added, _, sequence = log.group([Document(id=f"d{number}", title="카드")])
+        shard.follow(added, [], sequence=sequence)
+    added, _, sequence = log.group([Document(id="d2", title="카드"), Document(id="d3", title="카드")])
+    shard.index.follow(added[:1], [], sequence=2)
+    shard.refresh()
+    assert documents(2) == 2
+    shard.follow(added[1:], [], sequence=sequence)
+    assert (documents(2), documents(4)) == (2, 4)
+    shard.index.close()
+
+
 def test_a_search_uses_the_newest_sequence_that_all_shards_have(cluster: Cluster) -> None:
     log = Log()
     fill(cluster, log, 3)
