@@ -44,6 +44,9 @@ ENDING_SECONDS = 5.0
 LAG_CHECK_SECONDS = 1.0
 """Time between two checks whether searches lack changes."""
 
+CLOSING_SECONDS = 10.0
+"""Time after the drain for admitted changes. A shared store that does not answer is then given up."""
+
 COLLECTIONS = 10_000, 2, 5
 """New objects between two garbage collections, and collections of a generation between two of the next one.
 
@@ -208,7 +211,7 @@ async def _serve(
         finally:
             stopping_backups = asyncio.create_task(asyncio.to_thread(backups.stop)) if backups is not None else None
             await rpc.stop(wait_seconds=wait_seconds, grace_seconds=settings.drain_seconds)
-            await reloader.close()
+            await _close(reloader, store)
             if tracer is not None:
                 await asyncio.to_thread(tracer.close)
             if stopping_backups is not None:
@@ -217,6 +220,15 @@ async def _serve(
         signals.ignore()
         rpc.raise_if_lost()
         log.info("stopped")
+
+
+async def _close(reloader: Reloader, store: Store) -> None:
+    """Finishes the admitted changes, unless the store does not answer."""
+    closing = asyncio.create_task(reloader.close())
+    done, _ = await asyncio.wait([closing], timeout=CLOSING_SECONDS)
+    if not done:
+        store.interrupt()
+    await closing
 
 
 def _new_metrics(settings: Settings, slot: EngineSlot, store: Store, directory: Path) -> Metrics:

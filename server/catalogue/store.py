@@ -24,6 +24,7 @@ from server.catalogue.encoded import Vectors, Versioned
 from server.catalogue.location import Location
 from server.catalogue.partial import Fields, read_document
 from server.catalogue.patience import Patience
+from server.catalogue.rows import LIVE, DocumentRow, VectorRow, live_row, rows_within, spans_of
 from server.catalogue.rules import RuleKind, StoredRule, read_rules
 from server.catalogue.sequences import is_in_gap, live_sequences_of
 from server.catalogue.transaction import Transaction
@@ -43,20 +44,6 @@ READ_BYTES = 4 * 2**20
 alone."""
 
 T = TypeVar("T")
-
-DocumentRow = tuple[int, str, bytes, int]
-"""Sequence, id, content and checksum of a version of a document."""
-
-VectorRow = tuple[bytes | None, bytes | None, int | None, int | None]
-"""Spans and matrix of the vectors of a version, and their checksums."""
-
-LIVE = (
-    "SELECT d.sequence, d.id, d.content, d.checksum, v.spans, v.matrix, v.spans_checksum, v.matrix_checksum "
-    "FROM documents d LEFT JOIN vectors v "
-    "ON v.sequence = d.sequence AND v.revision = (SELECT number FROM revisions WHERE revision = ?) "
-    "WHERE d.retired_seconds IS NULL AND"
-)
-"""The live documents with the vectors of a model."""
 
 
 class Store:
@@ -85,6 +72,11 @@ class Store:
             except BaseException:
                 self.close()
                 raise
+
+    def interrupt(self) -> None:
+        """Ends all waiting for a database that does not answer; see `Database.interrupt`."""
+        self._patience.close()
+        self._database.interrupt()
 
     def close(self) -> None:
         """Closes the connections. Do not read or write afterwards."""
@@ -169,7 +161,7 @@ class Store:
     def get(self, id: str, fields: Fields | None = None) -> Stored | None:
         """Returns the document with an id, or some of its fields; None if there is none."""
         with self.reading() as connection:
-            row = _live_row(connection, id)
+            row = live_row(connection, id)
             return None if row is None else Stored(self._document(row, fields), row[0])
 
     def versioned(self, ids: Sequence[str], revision: str) -> dict[str, Versioned]:
@@ -207,7 +199,7 @@ class Store:
         found = {}
         for row in rows:
             self._compare(row[5], checksum_of(row[4]), row[0])
-            found[row[0]] = self._document(row[:4], fields), _spans(row[4])
+            found[row[0]] = self._document(row[:4], fields), spans_of(row[4])
         return found
 
     def has_sequence(self, sequence: int) -> bool:
@@ -245,7 +237,7 @@ class Store:
         query = f"{LIVE} d.sequence > ? ORDER BY d.sequence LIMIT ?"
         while True:
             with self.snapshot() as connection:
-                rows = _rows(connection, query, (revision, sequence, READ_ROWS), max_bytes=READ_BYTES)
+                rows = rows_within(connection, query, (revision, sequence, READ_ROWS), max_bytes=READ_BYTES)
             found = [self._version(row) for row in rows]
             if not found:
                 return
@@ -322,7 +314,7 @@ class Store:
             "UNION ALL SELECT sequence, id, NULL, NULL FROM deletions WHERE sequence > ? ORDER BY sequence LIMIT ?"
         )
         with self.snapshot() as connection:
-            rows = _rows(connection, query, (after_sequence, after_sequence, limit), max_bytes=max_bytes)
+            rows = rows_within(connection, query, (after_sequence, after_sequence, limit), max_bytes=max_bytes)
         return [Change(row[0], row[1], None if row[2] is None else self._document(row, fields)) for row in rows]
 
     def has_rules_after(self, sequence: int) -> bool:
@@ -375,31 +367,9 @@ class Store:
             return None
         self._compare(of_spans, checksum_of(spans), sequence)
         self._compare(of_matrix, checksum_of(matrix), sequence)
-        read = _spans(spans)
+        read = spans_of(spans)
         return Vectors(read, np.frombuffer(matrix, dtype="<f4").reshape(len(read), -1))
 
     def _compare(self, stored: int | None, computed: int, sequence: int) -> None:
         if stored != computed:
             raise self.damaged(wrong_checksum(sequence))
-
-
-def _live_row(connection: Connection, id: str) -> DocumentRow | None:
-    query = "SELECT sequence, id, content, checksum FROM documents WHERE id = ? AND retired_seconds IS NULL"
-    row: DocumentRow | None = connection.execute(query, (id,)).fetchone()
-    return row
-
-
-def _rows(connection: Connection, query: str, parameters: Sequence[object], *, max_bytes: int) -> list[Any]:
-    """Returns the first rows of a query whose third column, the content, has `max_bytes` in all; at least one row."""
-    found: list[Any] = []
-    with connection.stream(query, parameters) as rows:
-        for row in rows:
-            max_bytes -= len(row[2] or b"")
-            if max_bytes < 0 and found:
-                break
-            found.append(row)
-    return found
-
-
-def _spans(stored: bytes) -> NDArray[np.int32]:
-    return np.frombuffer(stored, dtype="<i4").reshape(-1, 3)

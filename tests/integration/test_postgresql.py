@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import psycopg
 import pytest
 from google.rpc.error_details_pb2 import ErrorInfo
 
@@ -217,6 +218,19 @@ def test_a_server_with_other_files_at_the_same_database_deletes_nothing(
             assert sorted(ids_of(client)) == sorted([*(f"{number}" for number in range(20)), "written"])
     with serving(tiny_bundle, url, *flags) as (_, client):
         assert ids_of(client) == before, "the newest import wins"
+
+
+def test_a_server_stops_although_its_database_hangs(tiny_bundle: Path, cluster: Cluster) -> None:
+    url = cluster.new_database()
+    with serving(tiny_bundle, url) as (server, client), psycopg.connect(url.url) as blocking:
+        blocking.execute("LOCK TABLE chaja.documents IN ACCESS EXCLUSIVE MODE")
+        for call, request in (
+            (client.search.Search, SearchRequest(query="카드 분실")),
+            (client.catalog.GetDocument, GetDocumentRequest(id="gas-bill")),
+            (client.catalog.UpsertDocuments, UpsertDocumentsRequest(upserts=[upsert_of("new")])),
+        ):
+            assert error_of(call, request, timeout=1).code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        assert server.stop() == 0
 
 
 def test_a_failover_that_lost_changes_ends_the_service(tiny_bundle: Path) -> None:

@@ -67,5 +67,11 @@ class Database(Protocol):
     def damaged(self, reason: str) -> DatabaseDamaged:
         """Returns the error of a database that is damaged for a reason."""
 
+    def interrupt(self) -> None:
+        """Ends all waiting for a database that does not answer, so that the process can end. Any thread may call it.
+
+        Reads and writes then raise StoreUnavailable.
+        """
+
     def close(self) -> None:
         """Closes all connections."""

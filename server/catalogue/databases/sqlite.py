@@ -74,6 +74,9 @@ class SqliteDatabase:
         if self._serving:
             self._acknowledge()  # The last connection has changed the database.
 
+    def interrupt(self) -> None:
+        """Does nothing: a file answers."""
+
     def refresh(self) -> None:
         """Does nothing: there are no other servers."""
 

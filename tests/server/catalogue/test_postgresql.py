@@ -249,31 +249,6 @@ def test_one_process_at_a_time_does_a_work(url: DatabaseUrl, store: Store) -> No
             assert later
 
 
-def test_a_writer_that_hangs_blocks_the_others_for_a_bounded_time(
-    url: DatabaseUrl, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(database, "IDLE_SECONDS", 1)
-    with contextlib.closing(Store(url)) as hanging, contextlib.closing(Store(url)) as other:
-        hanging_write = hanging.write()
-        transaction = hanging_write.__enter__()
-        transaction.put(document("a"), vectors(), revision=REVISION)
-        assert put(other, "b") == [1], "PostgreSQL ends the transaction that hangs"
-        with pytest.raises(StoreUnavailable):
-            hanging_write.__exit__(None, None, None)
-        assert hanging.get("a") is None
-        assert put(hanging, "c") == [2]
-
-
-def test_a_wait_for_the_end_of_the_log_is_bounded(url: DatabaseUrl, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "LOCK_SECONDS", 1)
-    with contextlib.closing(Store(url)) as first, contextlib.closing(Store(url)) as other:
-        with first.write() as transaction:
-            transaction.put(document("a"), vectors(), revision=REVISION)
-            with pytest.raises(StoreUnavailable, match="lock timeout"):
-                put(other, "b")
-        assert put(other, "b") == [2]
-
-
 def test_a_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(SettingsError, match=r"pip install 'chaja-server\[postgresql\]'"):

@@ -3,7 +3,9 @@
 import contextlib
 import functools
 import itertools
+import os
 import select
+import socket
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -98,6 +100,12 @@ class PostgresqlConnection:
         while cursor.nextset():
             pass
         return cursor
+
+    def interrupt(self) -> None:
+        """Ends the statement that another thread waits for: it raises psycopg.OperationalError."""
+        # Not a cancel request, which PostgreSQL would have to answer.
+        with contextlib.suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(self._raw.fileno())) as copy:
+            copy.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Closes the connection; an open transaction is rolled back."""

@@ -62,6 +62,7 @@ class PostgresqlDatabase:
         self._url = url
         self._durable = durable
         self._lost = ""
+        self._interrupted = False
         self.id = ""
         self.sequence = 0
         self._pool, self._listener = Pool(self._connect), Listener(self._connect)
@@ -71,8 +72,16 @@ class PostgresqlDatabase:
             head = read_head(connection)
         self.id, self.sequence = head.id, head.sequence
 
+    def interrupt(self) -> None:
+        """Ends all waiting for PostgreSQL; see `Database.interrupt`."""
+        self._interrupted = True
+        self._pool.interrupt()
+        if (writer := self._writer) is not None:
+            writer.interrupt()
+
     def close(self) -> None:
-        """Closes the connections. Do not read or write afterwards."""
+        """Closes the connections, and ends all waiting for them. Do not read or write afterwards."""
+        self.interrupt()
         self._pool.close()
         self._listener.close()
         if self._writer is not None:
@@ -172,6 +181,8 @@ class PostgresqlDatabase:
             return _now_seconds(connection)
 
     def _connect(self) -> PostgresqlConnection:
+        if self._interrupted:
+            raise StoreUnavailable(f"{self.name} is not used any more: this server is shutting down")
         connection, seen = PostgresqlConnection(self._url), self.sequence
         try:
             check_version(connection, self._url)

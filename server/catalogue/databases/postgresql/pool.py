@@ -23,6 +23,7 @@ class Pool:
     def __init__(self, connect: Callable[[], PostgresqlConnection]) -> None:
         self._connect = connect
         self._idle: deque[PostgresqlConnection] = deque()
+        self._used: set[PostgresqlConnection] = set()
         self._free = threading.BoundedSemaphore(MAX_CONNECTIONS)
         self._closed = False
 
@@ -33,17 +34,25 @@ class Pool:
             raise StoreUnavailable("all connections to the database are busy; try again")
         try:
             connection = self._usable()
+            self._used.add(connection)
             try:
                 yield connection
             except BaseException:
                 connection.close()  # It may have an open transaction, or no server.
                 raise
+            finally:
+                self._used.remove(connection)
             if self._closed:
                 connection.close()
             else:
                 self._idle.append(connection)
         finally:
             self._free.release()
+
+    def interrupt(self) -> None:
+        """Ends the statements that are waited for; see `PostgresqlConnection.interrupt`."""
+        for connection in self._used.copy():
+            connection.interrupt()
 
     def close(self) -> None:
         """Closes the idle connections, and those in use when they are given back."""
