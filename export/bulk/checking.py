@@ -113,8 +113,13 @@ def _valid(part: Part, max_document_characters: int) -> Iterator[Document]:
 
 
 def _compared(stretch: Sequence[Document], store: Store, revision: str) -> Stretch:
-    with store.reading() as connection:
-        known = encoded_contents(connection, [document.id for document in stretch], revision)
+    ids = [document.id for document in stretch]
+
+    def read() -> dict[str, bytes]:
+        with store.reading() as connection:
+            return encoded_contents(connection, ids, revision)
+
+    known = store.patiently(read)
     contents = [content_of(document) for document in stretch]
     wanted = bytes(known.get(each.id) != content for each, content in zip(stretch, contents, strict=True))
     return Stretch(digest_of(contents), wanted)

@@ -102,7 +102,7 @@ def encoded_rows(
     context.enable_progress_bars = False
     context.target_max_block_size = 1  # Each row is a block.
     context.execution_options.preserve_order = True
-    with library_errors("Ray has failed"):
+    with library_errors("Ray has failed, and its logs say more"):
         rows = (
             from_items(work_rows(works), override_num_blocks=len(works))
             .map_batches(

@@ -65,7 +65,7 @@ def main(arguments: Sequence[str]) -> None:
     files = files_of(options.catalogue)
     with Progress(last_words=DIED) as progress, opened(options.data, revision=revision) as store:
         plan = _check(options, files, store, revision, progress)
-        writer, times = Writer(store, revision), Times()
+        writer, times = Writer(store, revision, only_vectors=options.only_vectors), Times()
         if plan.works:
             try:
                 _encode(options, plan, writer, times, progress)
@@ -115,8 +115,9 @@ def _print_report(options: argparse.Namespace, plan: Plan, writer: Writer, times
     rows = {
         "documents": f"{plan.documents:,}",
         "written": f"{writer.documents:,}",
-        "only vectors written": f"{writer.vectors_only:,}",
-        "unchanged": f"{plan.documents - writer.written:,}",
+        "only vectors written": f"{writer.unchanged:,}",
+        "left out": f"{writer.left_out:,}",
+        "unchanged": f"{plan.documents - plan.wanted:,}",
         "vectors written": f"{writer.vectors:,}",
         "encoding": f"{times.run_seconds:.1f} s with Ray's start, {times.encoding_cpu_seconds:.1f} s of CPU time",
         "store": str(options.data),

@@ -72,6 +72,11 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         metavar="N",
         help="encoders, each on one core; 0 starts one for each core of the cluster (default: %(default)s)",
     )
+    parser.add_argument(
+        "--only-vectors",
+        action="store_true",
+        help="write no documents: add vectors to those that the store has exactly so, and leave out all others",
+    )
     add_cutting_flags(parser)
     parser.add_argument(
         "--max-document-characters",

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from export.bulk.portions import Encoded
 from export.errors import ExportError
@@ -36,26 +37,38 @@ def opened(location: Location, *, revision: str) -> Iterator[Store]:
         yield store
 
 
+class _Written(NamedTuple):
+    """Numbers of what a transaction has written, as in `Writer`."""
+
+    documents: int
+    unchanged: int
+    vectors: int
+
+
 @dataclass
 class Writer:
     """Writes portions. A portion that is written twice changes nothing.
 
     Attributes:
+        only_vectors: Whether documents that the store has otherwise, or does not have, are left out.
         documents: Number of documents that were new or changed.
-        vectors_only: Number of documents that the store had, without vectors of this model.
+        unchanged: Number of documents that the store had, and that got only vectors of this model.
+        left_out: Number of documents that were left out.
         vectors: Number of vectors that were written.
     """
 
     store: Store
     revision: str
+    only_vectors: bool = False
     documents: int = 0
-    vectors_only: int = 0
+    unchanged: int = 0
+    left_out: int = 0
     vectors: int = 0
 
     @property
     def written(self) -> int:
         """Number of documents that were written, or whose vectors were."""
-        return self.documents + self.vectors_only
+        return self.documents + self.unchanged
 
     def write(self, portion: Encoded) -> None:
         """Writes a portion. Raises StoreError or ExportError; then none of it is written."""
@@ -63,19 +76,19 @@ class Writer:
         while True:
             try:
                 with _translated():
-                    vectors_only = self._write(portion)
+                    written = self._write(portion)
                 break
             except StoreUnavailable as error:
                 if isinstance(error, ChangesLost) or time.monotonic() >= until:
                     raise
                 time.sleep(PAUSE_SECONDS)
-        self.documents += len(portion.documents) - vectors_only
-        self.vectors_only += vectors_only
-        self.vectors += sum(len(each.spans) for each in portion.vectors)
+        self.documents += written.documents
+        self.unchanged += written.unchanged
+        self.left_out += len(portion.documents) - written.documents - written.unchanged
+        self.vectors += written.vectors
 
-    def _write(self, portion: Encoded) -> int:
-        """Returns the number of documents of which only vectors were written."""
-        vectors_only = 0
+    def _write(self, portion: Encoded) -> _Written:
+        documents = unchanged = count = 0
         with self.store.write() as transaction:
             transaction.use_vectors(self.revision)  # Servers delete those that nothing has used for long.
             transaction.read_versions(document.id for document in portion.documents)
@@ -83,10 +96,14 @@ class Writer:
                 if transaction.holds(document):
                     version = transaction.version(document.id)
                     transaction.put_vectors(version, vectors, revision=self.revision)
-                    vectors_only += 1
-                else:
+                    unchanged += 1
+                elif not self.only_vectors:
                     transaction.put(document, vectors, revision=self.revision)
-        return vectors_only
+                    documents += 1
+                else:
+                    continue
+                count += len(vectors.spans)
+        return _Written(documents, unchanged, count)
 
 
 @contextlib.contextmanager

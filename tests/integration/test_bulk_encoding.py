@@ -141,6 +141,7 @@ def test_a_run_writes_what_a_server_imports(
         "documents": 900,
         "written": 900,
         "only vectors written": 0,
+        "left out": 0,
         "unchanged": 0,
         "vectors written": sum(len(spans) // 12 for _, spans, _ in expected(documents, tiny_bundle)),
     }

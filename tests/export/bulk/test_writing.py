@@ -48,7 +48,7 @@ def test_a_portion_that_is_written_twice_changes_nothing(
     with opened(new_location(), revision=REVISION) as store:
         writer = Writer(store, REVISION)
         writer.write(portion)
-        assert (writer.documents, writer.vectors_only) == (20, 0)
+        assert (writer.documents, writer.unchanged, writer.left_out) == (20, 0, 0)
         assert writer.vectors == sum(len(each.spans) for each in portion.vectors)
         first = versions(store)
         assert first == {document.id: 1 + number for number, document in enumerate(portion.documents)}
@@ -64,10 +64,26 @@ def test_only_changed_documents_get_new_versions(new_location: Callable[[], Loca
         Writer(store, REVISION).write(portion)
         writer = Writer(store, "two")
         writer.write(portion._replace(documents=changed))
-        assert (writer.documents, writer.vectors_only) == (1, 19)
+        assert (writer.documents, writer.unchanged) == (1, 19)
         first, second = versions(store), versions(store, "two")
         assert {id for id in second if second[id] != first.get(id)} == {changed[3].id}
         assert second[changed[3].id] == 21
+
+
+def test_only_vectors_are_written_if_documents_must_stay(
+    new_location: Callable[[], Location], portion: Encoded
+) -> None:
+    older = portion.documents[:]
+    older[3] = msgspec.structs.replace(older[3], title="old")
+    with opened(new_location(), revision=REVISION) as store:
+        Writer(store, REVISION).write(Encoded(portion.documents[:15], portion.vectors[:15], 0.0))
+        writer = Writer(store, "two", only_vectors=True)
+        writer.write(portion._replace(documents=older))
+        assert (writer.documents, writer.unchanged, writer.left_out) == (0, 14, 6)
+        kept = versions(store)
+        del kept[older[3].id]
+        assert versions(store, "two") == kept
+        assert store.sequence == 15
 
 
 def test_the_vectors_of_the_model_are_used_now(new_location: Callable[[], Location]) -> None:
