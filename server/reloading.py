@@ -163,6 +163,7 @@ class Reloader:
         Raises ReloadFailed if they cannot be served (the old ones keep serving), and NotReady before the end of `load`.
         """
         self._check_loaded()
+        await self._stop_outdated()
         served = self._slot.engine.manifest.revision
         if self._next is None:
             log.info("reloading while revision %s serves: %s", served, reason)
@@ -194,7 +195,7 @@ class Reloader:
                 names = ", ".join(sorted(str(path) for path in changed if path.name != MANIFEST_FILE))
                 changed.clear()
                 warned = False
-                await self._reload_and_log(f"changed: {names}")
+                self.reload_soon(f"changed: {names}")  # Another change may have to stop this load.
 
     def cancel(self) -> None:
         """Cancels the current load and all later ones."""
@@ -290,7 +291,6 @@ class Reloader:
             self._importing = None
 
     async def _reload_after_others(self) -> Engine:
-        await self._stop_outdated()
         async with self._reloading:
             self._next = None
             try:

@@ -89,7 +89,8 @@ class SearchServicer(SearchServiceServicer):
 
     async def BatchSearch(self, request: BatchSearchRequest, context: Any) -> Any:
         """Answers several queries."""
-        await self._reach(max((each.min_sequence for each in request.requests), default=0), context)
+        for each in request.requests:
+            await self._reach(each.min_sequence, context)
         engine = self._slot.engine
         read = partial(read_requests, request.requests, engine=engine, limits=self._limits, understood=self._understood)
         queries = await self._read(read, request.requests, engine)

@@ -1,9 +1,6 @@
 import asyncio
-import contextlib
-import os
 import shutil
 import threading
-import time
 import weakref
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -13,86 +10,19 @@ from typing import Any
 import prometheus_client
 import pytest
 
-from server.catalogue.document import Document
-from server.catalogue.store import Store
 from server.encoding.manifest import MANIFEST_FILE
-from server.engine import EngineSlot
 from server.errors import BundleError, NotReady, ReloadFailed
 from server.live.loading import Loaded, load
-from server.logs.audit import AuditLog
-from server.metrics import Metrics
 from server.ranking.options import SearchOptions
-from server.reloading import Reloader
 from server.settings import Settings
-from tests.server.logs.reading import events
-from tests.server.making import found_by, until
-
-DOCUMENT = '{"id": "%s", "title": "환율"}\n'
-
-
-class Server:
-    """A reloader and its collaborators, with files that a test may change. The event loop must be running."""
-
-    def __init__(self, directory: Path, bundle: Path, **options: Any) -> None:
-        self.bundle, self.catalogue = directory / "bundle", directory / "catalogue.jsonl"
-        shutil.copytree(bundle, self.bundle)
-        self.catalogue.write_text(DOCUMENT % "first", encoding="utf-8")
-        self.metrics, self.slot, self.said_serving = Metrics(), EngineSlot(on_broken=lambda: None), 0
-        self.store = Store(directory, durable=False)
-        options |= {"encode_workers": 1, "cache_bytes": 0, "longest_wait_seconds": 60.0}
-        settings = Settings(bundle=self.bundle, catalogue=self.catalogue, **options)
-        self.reloader = Reloader(
-            settings,
-            self.store,
-            self.slot,
-            self.metrics,
-            audit=AuditLog(on=True),
-            folder=directory / "index",
-            on_serving=self._serving,
-        )
-
-    def _serving(self) -> None:
-        self.said_serving += 1
-
-    async def close(self) -> None:
-        """Shuts down as the server does."""
-        await self.reloader.close()
-        await self.reloader.retired()
-        with contextlib.suppress(NotReady):
-            await self.slot.engine.close()
-        self.store.close()
-
-    def put_bundle(self, bundle: Path) -> None:
-        """Replaces the served bundle with a copy of another one."""
-        shutil.rmtree(self.bundle)
-        shutil.copytree(bundle, self.bundle)
-
-    @property
-    def served(self) -> list[str]:
-        """Returns the sorted ids of the documents that searches can find."""
-        engine = self.slot.engine
-        slots = engine.index.state.slots
-        live = slots.sequences[slots.live].tolist()
-        fetched = [self.store.fetch([sequence], engine.manifest.revision).get(sequence) for sequence in live]
-        return sorted(each[0].id for each in fetched if each is not None)
-
-    def reloads(self, result: str) -> float | None:
-        return self.metrics.registry.get_sample_value("chaja_reloads_total", {"result": result})
-
-    async def search(self) -> int:
-        """Returns the number of documents that the current engine finds."""
-        engine = self.slot.engine
-        job = engine.query_job("환율", SearchOptions(100), remaining_seconds=20, bulk=False)
-        assert await engine.run([job]) == [None]
-        return len(found_by(job))
+from tests.server.making import until
+from tests.server.reloading import DOCUMENT, Server, encode_until_stopped, loaded_server
 
 
 @pytest.fixture
 async def server(tmp_path: Path, tiny_bundle: Path) -> AsyncIterator[Server]:
-    server = Server(tmp_path, tiny_bundle)
-    await server.reloader.load()
-    yield server
-    await server.close()
+    async with loaded_server(tmp_path, tiny_bundle) as server:
+        yield server
 
 
 async def test_a_changed_catalogue_is_imported_into_the_engine_that_serves(server: Server) -> None:
@@ -165,15 +95,7 @@ def count_loads(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
 async def test_going_back_stops_the_load_of_a_new_bundle(
     server: Server, other_bundle: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    encoding = threading.Event()
-
-    def encode_slowly(documents: object, bundle: object, *, map: object, check: Callable[[], None]) -> None:
-        encoding.set()
-        while True:
-            check()
-            time.sleep(0.01)
-
-    monkeypatch.setattr("server.live.building.encode_documents", encode_slowly)
+    encoding = encode_until_stopped(monkeypatch)
     before = server.slot.engine
     server.put_bundle(other_bundle)
     loading = asyncio.create_task(server.reloader.reload("forward"))
@@ -239,114 +161,6 @@ async def test_a_cancelled_reload_continues(server: Server) -> None:
     asking.cancel()
     await until(lambda: server.reloads("ok"))
     assert server.served == ["second"]
-
-
-class Checks:
-    """Makes the watch check the files when a test says so, instead of at intervals."""
-
-    def __init__(self) -> None:
-        self._waiting, self._asked = asyncio.Event(), asyncio.Semaphore(0)
-
-    async def sleep(self, _: float) -> None:
-        self._waiting.set()
-        await self._asked.acquire()
-
-    async def check(self, *, times: int = 1) -> None:
-        """Returns after the watch has checked the files, and has reloaded them if necessary."""
-        for _ in range(times):
-            async with asyncio.timeout(20):
-                await self._waiting.wait()
-                self._waiting.clear()
-                self._asked.release()
-                await self._waiting.wait()
-
-
-@pytest.fixture
-async def checks(server: Server) -> AsyncIterator[Checks]:
-    checks = Checks()
-    watching = asyncio.create_task(server.reloader.watch(1.0, sleep=checks.sleep))
-    yield checks
-    watching.cancel()
-
-
-async def test_the_watch_detects_a_replaced_directory(
-    server: Server, checks: Checks, other_bundle: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level("INFO")
-    old = server.slot.engine.manifest.revision
-    await checks.check()
-    assert server.reloads("ok") == 0, "nothing has changed"
-    server.bundle.rename(tmp_path / "old")
-    await checks.check(times=3)
-    assert server.reloads("failed") == 0, "it waits while the directory is missing"
-    assert [record.getMessage() for record in caplog.records] == [
-        f"{server.bundle / MANIFEST_FILE} is missing: the loaded version keeps serving, but a restart needs it"
-    ]
-    shutil.copytree(other_bundle, server.bundle)
-    await checks.check(times=2)
-    assert server.reloads("ok") == 1
-    assert server.slot.engine.manifest.revision != old
-    assert f"changed: {server.bundle}\n" in caplog.text
-    messages = [record.getMessage() for record in caplog.records if record.name == "server.reloading"]
-    assert messages[-1].endswith("1 documents, 1 vectors")
-    (audited,) = events(caplog, "server.audit")
-    assert (audited["source"], audited["result"]) == (f"changed: {server.bundle}", "ok")
-
-
-async def test_the_watch_detects_a_changed_link(
-    server: Server, checks: Checks, other_bundle: Path, tmp_path: Path
-) -> None:
-    old = server.slot.engine.manifest.revision
-    server.bundle.rename(tmp_path / "v1")
-    server.bundle.symlink_to("v1")
-    await checks.check(times=3)
-    shutil.copytree(other_bundle, tmp_path / "v2")
-    (tmp_path / "turned").symlink_to("v2")
-    os.replace(tmp_path / "turned", server.bundle)  # noqa: PTH105  what Kubernetes does
-    await checks.check(times=2)
-    assert server.slot.engine.manifest.revision != old
-    assert server.reloads("failed") == 0
-
-
-async def test_the_watch_waits_until_a_file_stops_changing(server: Server, checks: Checks) -> None:
-    with server.catalogue.open("w", encoding="utf-8") as file:
-        for number in range(10):
-            file.write((DOCUMENT % number)[:-4])
-            file.flush()
-            await checks.check()
-            file.write((DOCUMENT % number)[-4:])
-    assert server.reloads("failed") == server.reloads("ok") == 0
-    await checks.check(times=2)
-    assert len(server.served) == 10
-    assert server.reloads("failed") == 0
-
-
-async def test_a_bundle_that_is_copied_with_its_manifest_first_is_served_once_it_is_complete(
-    server: Server, checks: Checks, other_bundle: Path
-) -> None:
-    old = server.slot.engine.manifest.revision
-    for path in sorted(other_bundle.rglob("*.*"), key=lambda path: path.name != MANIFEST_FILE):
-        assert server.slot.engine.manifest.revision == old
-        shutil.copy(path, server.bundle / path.relative_to(other_bundle))
-        await checks.check(times=3)  # Each time it appears to be complete.
-    assert server.slot.engine.manifest.revision != old
-
-
-async def test_the_watch_survives_any_failure(
-    server: Server, checks: Checks, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def broken(*_: object) -> list[Document]:
-        raise MemoryError("too large")
-
-    with monkeypatch.context() as patch:
-        patch.setattr("server.writing.files.read_difference", broken)
-        server.catalogue.write_text(DOCUMENT % "second", encoding="utf-8")
-        await checks.check(times=2)
-    assert server.reloads("failed") == 1
-    assert "too large" in caplog.text
-    server.catalogue.write_text(DOCUMENT % "the third", encoding="utf-8")
-    await checks.check(times=2)
-    assert server.served == ["the third"]
 
 
 async def test_a_load_is_cancelled_when_the_server_stops(server: Server) -> None:
