@@ -10,10 +10,11 @@ change.
 import argparse
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.sharding.comparing import CHANGED_DOCUMENTS, Comparison, Counts
-from benchmarks.sharding.made import FILTERS, Encoder, queries
+from benchmarks.sharding.made import FILTERS, Encoder, Query, queries
 from loadtest.environment import describe_environment
 from server.closed_pipe import until_closed_pipe
 from server.ranking.options import Mode
@@ -24,8 +25,8 @@ NEVER = 2**31
 CHANGE_EVERY = 5
 """Queries after which a group of documents changes."""
 
-BESIDE_SHARE, OVERLAP_QUERIES = 0.5, 500
-"""Share of the queries that are searched beside changes, and queries that compare graphs."""
+OVERLAP_QUERIES = 500
+"""Queries that compare graphs."""
 
 SHOWN = 5
 """Different answers that are shown."""
@@ -37,59 +38,69 @@ def main() -> int:
     parser.add_argument("--documents", type=_positive, default=20_000, metavar="N", help="default: 20000")
     parser.add_argument("--queries", type=_positive, default=2000, metavar="N", help="default: 2000")
     parser.add_argument("--shards", type=_positive, nargs="+", default=[1, 2, 5], metavar="N", help="default: 1 2 5")
+    parser.add_argument("--only", choices=PARTS, nargs="+", default=list(PARTS), help="default: all of them")
     options = parser.parse_args()
     for name, value in describe_environment(" ".join(sys.argv)).items():
         print(f"{name:14} {value}")
+    print(f"\n{options.documents:,} documents, {options.queries:,} queries")
     made, encoder = queries(options.queries), Encoder()
     equal = True
     with tempfile.TemporaryDirectory() as folder:
-        comparison = _comparison(options, Path(folder), encoder, hnsw_from_vectors=NEVER)
-        try:
-            print(f"\n{CHANGED_DOCUMENTS} documents change after every {CHANGE_EVERY} queries, each with one filter")
-            for (size, mode), own in comparison.compare_changing(made, change_every=CHANGE_EVERY).items():
-                equal &= _show(f"{size} shards, {mode.name}", own)
-            print("\na thread changes documents meanwhile")
-            beside = made[: max(1, int(BESIDE_SHARE * len(made)))]
-            for size, own in comparison.compare_beside_changes(beside).items():
-                equal &= _show(f"{size} shards", own)
-            every = f"{len(made):,} queries × {len(Mode)} modes × {len(FILTERS)} filters"
-            print(f"\nwithout changes: {options.documents:,} documents, {every}")
-            comparison.measure()
-            for cluster in comparison.clusters.values():
-                cluster.rounds = 0
-            for (size, mode), own in comparison.compare(made).items():
-                equal &= _show(f"{size} shards, {mode.name}", own)
-            searches = len(made) * len(Mode) * len(FILTERS)
-            for size, cluster in comparison.clusters.items():
-                print(f"{size} shards: {cluster.rounds / searches:.1f} rounds of messages for a query")
-        finally:
-            comparison.close()
-        comparison = _comparison(options, Path(folder), encoder, hnsw_from_vectors=1)
-        try:
-            print("\nwith graphs: share of the 10 best documents by vectors that are the same as with one graph")
-            for size, share in comparison.overlap(made[:OVERLAP_QUERIES]).items():
-                print(f"{size} shards: {share:.4f}")
-        finally:
-            comparison.close()
+        for part in options.only:
+            comparison = Comparison(
+                options.shards,
+                Path(folder),
+                documents=options.documents,
+                encoder=encoder,
+                hnsw_from_vectors=1 if part == "graphs" else NEVER,
+            )
+            try:
+                equal &= PARTS[part](comparison, made)
+            finally:
+                comparison.close()
     return 0 if equal else 1
 
 
-def _comparison(options: argparse.Namespace, folder: Path, encoder: Encoder, *, hnsw_from_vectors: int) -> Comparison:
-    return Comparison(
-        options.shards,
-        folder,
-        documents=options.documents,
-        encoder=encoder,
-        hnsw_from_vectors=hnsw_from_vectors,
-    )
+def _changing(comparison: Comparison, made: Sequence[Query]) -> bool:
+    print(f"\n{CHANGED_DOCUMENTS} documents change after every {CHANGE_EVERY} queries, each with one filter")
+    counts = comparison.compare_changing(made, change_every=CHANGE_EVERY)
+    return _show({f"{size} shards, {mode.name}": own for (size, mode), own in counts.items()})
 
 
-def _show(name: str, counts: Counts) -> bool:
-    gone = f", {counts.gone:,} were for a state that a shard had no longer" if counts.gone else ""
-    print(f"{name:20} {counts.equal:,} of {counts.compared:,} answers are equal{gone}", flush=True)
-    for different in counts.different[:SHOWN]:
-        print(f"  different: {different}")
-    return counts.equal == counts.compared > 0
+def _beside(comparison: Comparison, made: Sequence[Query]) -> bool:
+    print("\na thread changes documents meanwhile")
+    counts = comparison.compare_beside_changes(made[: -(-len(made) // 2)])
+    return _show({f"{size} shards": own for size, own in counts.items()})
+
+
+def _still(comparison: Comparison, made: Sequence[Query]) -> bool:
+    print(f"\nwithout changes: {len(made):,} queries × {len(Mode)} modes × {len(FILTERS)} filters")
+    counts = comparison.compare(made)
+    equal = _show({f"{size} shards, {mode.name}": own for (size, mode), own in counts.items()})
+    for size, cluster in comparison.clusters.items():
+        rounds = cluster.rounds / (len(made) * len(Mode) * len(FILTERS))
+        print(f"{size} shards: {rounds:.1f} rounds of messages for a query")
+    return equal
+
+
+def _graphs(comparison: Comparison, made: Sequence[Query]) -> bool:
+    print("\nwith graphs: share of the 10 best documents by vectors that are the same as with one graph")
+    for size, share in comparison.overlap(made[:OVERLAP_QUERIES]).items():
+        print(f"{size} shards: {share:.4f}")
+    return True
+
+
+PARTS = {"still": _still, "changing": _changing, "beside": _beside, "graphs": _graphs}
+
+
+def _show(counts: Mapping[str, Counts]) -> bool:
+    """Prints the counts; returns whether all answers are equal."""
+    for name, own in counts.items():
+        gone = f", {own.gone:,} were for a state that a shard had no longer" if own.gone else ""
+        print(f"{name:20} {own.equal:,} of {own.compared:,} answers are equal{gone}", flush=True)
+        for different in own.different[:SHOWN]:
+            print(f"  different: {different}")
+    return all(own.equal == own.compared > 0 for own in counts.values())
 
 
 def _positive(text: str) -> int:

@@ -115,6 +115,7 @@ class Comparison:
                 shard.index.dense.wait()
                 shard.refresh()
             cluster.coordinator.measure()
+            cluster.rounds = 0
 
     def compare(self, queries: Sequence[Query]) -> dict[tuple[int, Mode], Counts]:
         """Compares the answers to all queries in all modes with all filters, by number of shards and mode."""

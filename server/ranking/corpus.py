@@ -130,6 +130,10 @@ class Corpus(Protocol):
     def statistics(self) -> TermStatistics:
         """The statistics of all documents, whether they match the filter or not."""
 
+    @property
+    def compared_at_once(self) -> int:
+        """The number of documents whose similarities to ask for at a time, until enough of them are similar enough."""
+
     def expect(self, text: str) -> None:
         """Prepares for questions about the words of a typed text."""
 

@@ -16,9 +16,6 @@ from server.ranking.options import Mode, SearchOptions
 FUSED_LISTS = 4
 """Lists that HYBRID mode fuses, each as long as the window: those of both legs, and two of titles."""
 
-COMPLETED_AT_ONCE = 32
-"""Documents whose similarities are computed at a time, until enough of them reach `min_score`."""
-
 
 class Legs(NamedTuple):
     """The documents found, the scores of each leg, best first, and whether a title matches the query."""
@@ -97,7 +94,7 @@ class Ranker:
         return self._terms
 
     def reaching(self, found: list[FoundDocument], *, most: int) -> list[FoundDocument]:
-        """Returns the documents that reach `min_score`; at least `most` if there are as many."""
+        """Returns the first documents that reach `min_score`; at least `most` if there are as many."""
         if self.options.min_score is None:
             return found
         # Answers contain scores as f32: a `min_score` copied from an answer must keep the hit that had it.
@@ -106,12 +103,13 @@ class Ranker:
             return [each for each in found if np.float32(each.score) >= least]
         # The best fused score of every query is 1: the similarity is bounded instead.
         reaching: list[FoundDocument] = []
-        for first in range(0, len(found), COMPLETED_AT_ONCE):
-            portion = self.completed(found[first : first + COMPLETED_AT_ONCE])
+        at_once = self.corpus.compared_at_once
+        for first in range(0, len(found), at_once):
+            portion = self.completed(found[first : first + at_once])
             reaching += [each for each in portion if np.float32(_similarity(each)) >= least]
             if len(reaching) >= most:
                 break
-        return reaching
+        return reaching[:most]  # Otherwise the rank of a page would depend on how many are compared at a time.
 
     def no_good_answer(self, legs: Legs) -> bool:
         """Returns whether probably none of the documents in these legs answers the query."""

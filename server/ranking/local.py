@@ -52,6 +52,11 @@ class LocalCorpus:
         """The statistics of all documents."""
         return self.lexical
 
+    @property
+    def compared_at_once(self) -> int:
+        """Few: often the first documents are similar enough, and each takes some time."""
+        return 32
+
     def expect(self, text: str) -> None:
         """Needs no preparation."""
 
