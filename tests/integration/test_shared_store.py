@@ -1,5 +1,6 @@
 """Two servers of one store in PostgreSQL: each continues what a client began at the other, and finds its changes."""
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,6 +23,7 @@ from chaja.v1 import (
     FeedbackEvent,
     FeedbackKind,
     GetDocumentRequest,
+    GetServerInfoRequest,
     ImportDocumentsRequest,
     LearnRequest,
     ListDocumentsRequest,
@@ -43,7 +45,9 @@ from chaja.v1 import (
     WatchChangesRequest,
     WriteResult,
 )
-from sample.server_process import ServerEnded
+from sample.server_process import ServerEnded, running_server
+from server.catalogue.location import text_of
+from tests.conftest import SAMPLE_CATALOGUE, server_flags
 from tests.integration.errors import code_of, detail_of, error_of
 from tests.integration.replicas import Replicas, three_replicas
 from tests.integration.serving import wait_until
@@ -315,3 +319,16 @@ def test_an_import_outlives_the_stop_of_its_server(tiny_bundle: Path, cluster: C
                 replicas.remove(busy)
         assert [each.id for each in results] == [each.document.id for each in upserts]
         assert all(each.version for each in results)
+
+
+def test_servers_that_start_at_the_same_time_import_a_file_once(tiny_bundle: Path, cluster: Cluster) -> None:
+    flags = server_flags(tiny_bundle, SAMPLE_CATALOGUE, "--data", text_of(cluster.new_database()))
+    with contextlib.ExitStack() as stack, ThreadPoolExecutor(3) as threads:
+        servers = list(threads.map(lambda _: stack.enter_context(running_server(flags)), range(3)))
+        clients = [stack.enter_context(chaja.connect(each.address)) for each in servers]
+        count = len(SAMPLE_CATALOGUE.read_text(encoding="utf-8").splitlines())
+        for client in clients:
+            request = SearchRequest(query="카드", min_sequence=count)
+            assert client.search.Search(request).sequence == count, "each document was written once"
+            assert client.info.GetServerInfo(GetServerInfoRequest()).catalogue.document_count == count
+        assert not [line for each in servers for line in each.lines if "Traceback" in line]
