@@ -50,6 +50,11 @@ CHECK_SECONDS = 0.1
 """Time after which a wait for a graph checks whether it is cancelled."""
 
 
+def keeps_all(id: str) -> bool:
+    """Keeps the document with any id."""
+    return True
+
+
 @dataclass(eq=False)
 class IndexBuilder:
     """Brings live indexes of one model up to date with the store, and adds missing vectors to the store.
@@ -57,6 +62,7 @@ class IndexBuilder:
     Attributes:
         cancelled: Set it to end the work early.
         background: Whether the work leaves the CPU to the serving threads.
+        keeps: Whether the indexes keep the document with an id; those of a shard keep only its own documents.
     """
 
     store: Store
@@ -66,6 +72,7 @@ class IndexBuilder:
     cancelled: threading.Event
     progress: Progress = field(default_factory=Progress)
     background: bool = False
+    keeps: Callable[[str], bool] = keeps_all
     _encoded_texts: int = field(default=0, init=False)
     _waited: bool = field(default=False, init=False)
     _reported: float = field(default_factory=time.monotonic, init=False)
@@ -106,8 +113,9 @@ class IndexBuilder:
         index.follow([], retired.tolist(), sequence=max(until, index.state.sequence), rules=rules)
 
     def _stored(self, index: LiveIndex) -> Iterator[Versioned]:
-        """Yields the documents that an index lacks."""
-        return self.store.after(index.state.sequence, self.bundle.manifest.revision)
+        """Yields the documents that an index lacks, of those that it keeps."""
+        stored = self.store.after(index.state.sequence, self.bundle.manifest.revision)
+        return (each for each in stored if self.keeps(each.document.id))
 
     def _add(
         self, index: LiveIndex, portion: Sequence[Versioned], map: Callable[..., Iterable[NDArray[np.float32]]]
@@ -126,34 +134,42 @@ class IndexBuilder:
         self.cancelled.wait(OTHERS_SECONDS)
         self.check()
 
-    def follow(self, index: LiveIndex) -> None:
+    def follow(self, index: LiveIndex) -> int:
         """Applies the store's changes to an index that serves. The work depends on the number of changes alone.
+
+        Returns the sequence of the last change of a document that the index keeps, 0 if there was none.
 
         Few changes become visible at once. Many do so in portions, but `sequence` moves on only after the last one: a
         document that changes meanwhile is missing in its portion. Raises the same errors as `catch_up`.
         """
-        before, until = index.state.sequence, self.store.sequence
+        before, until, last = index.state.sequence, self.store.sequence, 0
         with contextlib.closing(self.store.log(before, self.bundle.manifest.revision)) as changes:
             portion, more = _portion(changes), _portion(changes)
             while more:
                 self.check()
-                self._apply(index, portion, sequence=before)
+                last = max(last, self._apply(index, portion, sequence=before))
                 portion, more = more, _portion(changes)
         rules = None
         if self.store.has_rules_after(before):
             rules = QueryRules.read(self.store.rules, index.versions_of)
-        self._apply(index, portion, sequence=max([until, before, *(each.sequence for each in portion)]), rules=rules)
+        sequence = max([until, before, *(each.sequence for each in portion)])
+        return max(last, self._apply(index, portion, sequence=sequence, rules=rules))
 
     def _apply(
         self, index: LiveIndex, changes: Sequence[Versioned | Change], *, sequence: int, rules: QueryRules | None = None
-    ) -> None:
-        """Applies changes of different documents. Those that were applied before an error are skipped."""
+    ) -> int:
+        """Applies changes of different documents. Those that were applied before an error are skipped.
+
+        Returns the sequence of the last one that the index keeps, 0 if there is none.
+        """
+        changes = [each for each in changes if self.keeps(_id_of(each))]
         slots = index.state.slots
         known = set(slots.sequences[slots.slots_of([each.sequence for each in changes])].tolist())
         new = [each for each in changes if isinstance(each, Versioned) and each.sequence not in known]
         gone = [each.id for each in changes if isinstance(each, Change)]
         retired = index.versions_of([*gone, *(each.document.id for each in new)])
         index.follow(self._with_vectors(new, map), list(retired.values()), sequence=sequence, rules=rules)
+        return max((each.sequence for each in changes), default=0)
 
     def wait_for_graph(self, index: LiveIndex) -> None:
         """Waits for the graph that an index is building; raises LoadingCancelled if `cancelled` is set."""
@@ -203,6 +219,10 @@ class IndexBuilder:
             self._reported = now
             documents = len(index.state.slots.sequences)
             log.info("building the index: %d documents so far, %d texts encoded", documents, self._encoded_texts)
+
+
+def _id_of(change: Versioned | Change) -> str:
+    return change.id if isinstance(change, Change) else change.document.id
 
 
 def _portion(changes: Iterator[Versioned | Change]) -> list[Versioned | Change]:

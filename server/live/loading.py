@@ -11,7 +11,7 @@ from pathlib import Path
 from server.catalogue.store import Store
 from server.encoding.bundle import Bundle
 from server.errors import StoreError
-from server.live.building import LOADING_NICENESS, IndexBuilder
+from server.live.building import LOADING_NICENESS, IndexBuilder, keeps_all
 from server.live.index import LiveIndex, field_weights
 from server.live.opening import Opening, open_bundle
 from server.live.snapshots import SnapshotFolder
@@ -49,13 +49,14 @@ def load(
     opening: Opening | None = None,
     snapshots: SnapshotFolder | None = None,
     background: bool = False,
+    keeps: Callable[[str], bool] = keeps_all,
     on_build: OnBuild,
 ) -> Loaded:
     """Opens the bundle, verifies it on this CPU, and brings an index up to date with the store.
 
     Setting `cancelled` ends the loading early. `opening` is a bundle that another thread is opening already. The index
     builds graphs in `folder`. `snapshots` may hold an earlier state of the index. In the `background`, loading
-    leaves the CPU to the serving threads.
+    leaves the CPU to the serving threads. The index has only documents whose ids it `keeps`.
 
     Raises:
         LoadingCancelled: `cancelled` was set.
@@ -82,6 +83,7 @@ def load(
         cancelled=cancelled,
         progress=progress,
         background=background,
+        keeps=keeps,
     )
     weights, probes = field_weights(manifest, settings.weights), encode_probes(bundle)
 

@@ -26,7 +26,7 @@ from server.encoding.kind import TextKind
 from server.encoding.passages import passages_of
 from server.encoding.tokenizer import Tokens
 from server.errors import ChajaError
-from server.live.building import IndexBuilder
+from server.live.building import IndexBuilder, keeps_all
 from server.live.index import LiveIndex
 from server.live.loading import Loaded
 from server.metrics import Metrics
@@ -161,9 +161,9 @@ def make_index(bundle: Bundle) -> LiveIndex:
     return index
 
 
-def make_loaded(bundle: Bundle, store: Store) -> Loaded:
+def make_loaded(bundle: Bundle, store: Store, *, keeps: Callable[[str], bool] = keeps_all) -> Loaded:
     """Returns a model and an index of a store, as `load` makes them."""
-    builder = IndexBuilder(store, bundle, threads=1, cancelled=threading.Event())
+    builder = IndexBuilder(store, bundle, threads=1, cancelled=threading.Event(), keeps=keeps)
     index = empty_index(bundle)
     builder.catch_up(index)
     return Loaded(bundle=bundle, index=index, builder=builder, new_index=lambda: empty_index(bundle))
