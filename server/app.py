@@ -194,8 +194,8 @@ async def _serve(
             gc.collect()
             gc.freeze()  # Loaded objects stay: collections that scan them would delay calls.
             gc.set_threshold(*COLLECTIONS)
-            state = slot.engine.index.state
-            log.info("serving %d documents, %d vectors", state.slots.live_count, state.live_vectors)
+            counts = slot.engine.index.state.counts
+            log.info("serving %d documents, %d vectors", counts.documents, counts.vectors)
             if backups is not None:
                 backups.allow()
             watching += [

@@ -12,12 +12,13 @@ from collections.abc import Callable, Sequence
 from server.batching.job import Job
 from server.batching.pipeline import Pipeline, is_bulk
 from server.batching.speed import Speed
+from server.encoding.bundle import Bundle
 from server.encoding.cache import EmbeddingCache
 from server.encoding.kind import Side, TextKind
 from server.errors import ChajaError, NotReady, Overloaded
-from server.live.loading import Loaded
 from server.metrics import Metrics
 from server.ranking.options import SearchOptions
+from server.ranking.served import ServedIndex
 from server.settings import Settings
 
 
@@ -25,13 +26,20 @@ class Engine:
     """Serves a loaded bundle and index. Created and used on the event loop."""
 
     def __init__(
-        self, loaded: Loaded, settings: Settings, *, cache: EmbeddingCache, speed: Speed, metrics: Metrics
+        self,
+        bundle: Bundle,
+        index: ServedIndex,
+        settings: Settings,
+        *,
+        cache: EmbeddingCache,
+        speed: Speed,
+        metrics: Metrics,
     ) -> None:
         """Starts the threads. `cache` and `speed` outlive the engine."""
-        self.manifest = loaded.bundle.manifest
-        self.bundle = loaded.bundle
-        self.index = loaded.index
-        self.pipeline = Pipeline(loaded.bundle, loaded.index, settings, cache=cache, speed=speed, metrics=metrics)
+        self.manifest = bundle.manifest
+        self.bundle = bundle
+        self.index = index
+        self.pipeline = Pipeline(bundle, index, settings, cache=cache, speed=speed, metrics=metrics)
         self._calls = 0
         self._unused = asyncio.Event()
         self._unused.set()

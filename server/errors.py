@@ -204,6 +204,10 @@ class ImportTakenOver(ChajaError):
         super().__init__("another call has taken over this import")
 
 
+class ShardUnavailable(ChajaError):
+    """A shard of the catalogue does not answer."""
+
+
 class ReadOnly(ChajaError):
     """The server accepts no writes."""
 

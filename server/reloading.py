@@ -255,7 +255,7 @@ class Reloader:
             quantization=manifest.quantization,
             encoder=loaded.bundle.encoder_name,
         )
-        self._slot.swap(self._new_engine(loaded))
+        self._slot.swap(self._new_engine(loaded.bundle, loaded.index))
 
     def _start(self, work: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
         """Starts a task that `close` waits for."""
@@ -303,9 +303,8 @@ class Reloader:
                 reason = "stopped, because another bundle has taken its place on disk"
                 raise ReloadFailed(f"{reason}; the previous bundle and catalogue keep serving") from None
         engine = self._slot.engine
-        name, revision, state = engine.manifest.name, engine.manifest.revision, engine.index.state
-        counts = state.slots.live_count, state.live_vectors
-        log.info("serving model %s of revision %s: %d documents, %d vectors", name, revision, *counts)
+        name, revision, counts = engine.manifest.name, engine.manifest.revision, engine.index.state.counts
+        log.info("serving model %s of revision %s: %d documents, %d vectors", name, revision, *counts[:2])
         return engine
 
     async def _reload(self) -> None:

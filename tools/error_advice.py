@@ -24,6 +24,7 @@ ADVICE: dict[type[errors.ChajaError], str] = {
     errors.Conflict: "Read it again, apply the change to it, and write it with the version just read.",
     errors.ImportTakenOver: "Stop. Another client continues this import.",
     errors.OutOfRange: "Discard the copy and watch again from 0, or search without `min_sequence`.",
+    errors.ShardUnavailable: "Repeat the call, or set `allow_partial`. Look at the logs of the shard's replicas.",
     errors.SequenceNotSeen: "Repeat the call, at any server.",
     errors.ReadOnly: "Start the server with `--data`, or change the catalogue file.",
     errors.StoreUnavailable: "Repeat the call with the same `request_id`: the change may have been made. If it lasts, "

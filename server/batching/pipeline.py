@@ -23,9 +23,9 @@ from server.encoding.cache import CacheKey, EmbeddingCache
 from server.encoding.kind import TextKind
 from server.encoding.tokenizer import Tokens
 from server.errors import ChajaError, DeadlinePassed, NotReady, UnfitText
-from server.live.index import LiveIndex
 from server.metrics import Metrics
 from server.priority import CALL_NICENESS, give_way
+from server.ranking.served import ServedIndex
 from server.settings import Settings
 
 SLICE_TEXTS = 32
@@ -47,7 +47,7 @@ class Pipeline:
     def __init__(
         self,
         bundle: Bundle,
-        index: LiveIndex,
+        index: ServedIndex,
         settings: Settings,
         *,
         cache: EmbeddingCache,

@@ -14,15 +14,19 @@ from server.batching.queue import Queue
 from server.batching.speed import Speed
 from server.encoding.bundle import Bundle
 from server.errors import ChajaError, DeadlinePassed, EncodingFailed, NotReady, Overloaded
-from server.live.index import LiveIndex
 from server.logs.texts import UserText
 from server.metrics import Metrics
 from server.priority import CALL_NICENESS, give_way
 from server.ranking.found import Found
 from server.ranking.options import SearchOptions
 from server.ranking.search import search
+from server.ranking.served import Served, ServedIndex
+from server.sharding.shard import StateGone
 
 log = logging.getLogger(__name__)
+
+SEARCH_TRIES = 3
+"""Times that shards are asked, each time for their newest state, while a shard has no longer the one asked for."""
 
 
 class Workers:
@@ -34,7 +38,7 @@ class Workers:
     """
 
     def __init__(
-        self, queue: Queue, bundle: Bundle, index: LiveIndex, *, count: int, speed: Speed, metrics: Metrics
+        self, queue: Queue, bundle: Bundle, index: ServedIndex, *, count: int, speed: Speed, metrics: Metrics
     ) -> None:
         """Starts the threads; `speed` learns from every batch."""
         self._queue = queue
@@ -174,7 +178,11 @@ class Workers:
             job.found = shared.get(key) if job.options.filter is None else None
             if job.found is None:
                 started = time.perf_counter()
-                job.found = search(state, job.text, job.vector, job.options, words=job.words)
+                try:
+                    job.found = self._found(job, job.options, state)
+                except ChajaError as error:  # A shard does not answer.
+                    self._resolve([job], error)
+                    continue
                 shared[key] = job.found
                 seconds = time.perf_counter() - started
                 total_seconds += seconds
@@ -182,6 +190,20 @@ class Workers:
                 self._speed.learn_search(job.options, seconds=seconds + share)
             job.stopwatch.lap("search")
         return total_seconds
+
+    def _found(self, job: Job, options: SearchOptions, state: Served) -> Found:
+        """Returns the documents that a search finds."""
+        for left in reversed(range(SEARCH_TRIES)):
+            if options.allow_partial:
+                state = state.partial()
+            try:
+                found = search(state, job.text, job.vector, options, words=job.words)
+                return found._replace(shard_count=state.shard_count, missing_shards=state.missing_shards)
+            except StateGone:
+                if not left:
+                    raise
+                state = self._index.state
+        raise AssertionError("the last try returns or raises")
 
     def _resolve(self, jobs: Sequence[Job], error: ChajaError | None) -> None:
         """Resolves the jobs, on the event loop."""

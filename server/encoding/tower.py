@@ -25,20 +25,28 @@ DATA_FILE = f"{MODEL_FILE}_data"
 """Only in the padded layout: the constants of a graph of more than 2 GB."""
 
 
+def open_tokenizer(directory: Path, manifest: Manifest, side: Side) -> Tokenizer:
+    """Returns the tokenizer of a side of a bundle; raises BundleError if its file is missing or of another format."""
+    has_sentencepiece = f"{side.value}/{SENTENCEPIECE_FILE}" in manifest.files
+    name = f"{side.value}/{SENTENCEPIECE_FILE if has_sentencepiece else TOKENIZER_FILE}"
+    _check_file(directory, manifest, name)
+    max_tokens = manifest.towers[side].max_tokens
+    return Tokenizer(directory / name, prefixes=manifest.prefixes.by_kind(), max_tokens=max_tokens)
+
+
+def _check_file(directory: Path, manifest: Manifest, name: str) -> None:
+    if name not in manifest.files:
+        raise BundleError(f"{directory} has no {name}; export the model again")
+
+
 class Tower:
     """One encoder of a bundle and its tokenizer. Safe to share between threads."""
 
     def __init__(self, directory: Path, manifest: Manifest, side: Side, *, native: bool) -> None:
         """Opens the tower of a side of a bundle; raises BundleError if a file is missing or of another format."""
         folder, described = directory / side.value, manifest.towers[side]
-        has_sentencepiece = f"{side.value}/{SENTENCEPIECE_FILE}" in manifest.files
-        tokenizer = SENTENCEPIECE_FILE if has_sentencepiece else TOKENIZER_FILE
-        for name in (MODEL_FILE, tokenizer):
-            if f"{side.value}/{name}" not in manifest.files:
-                raise BundleError(f"{directory} has no {side.value}/{name}; export the model again")
-        self.tokenizer = Tokenizer(
-            folder / tokenizer, prefixes=manifest.prefixes.by_kind(), max_tokens=described.max_tokens
-        )
+        _check_file(directory, manifest, f"{side.value}/{MODEL_FILE}")
+        self.tokenizer = open_tokenizer(directory, manifest, side)
         self.encoder = open_encoder(folder / MODEL_FILE, described.layout, native=native)
         center = f"{side.value}/{CENTER_FILE}"
         self.center = read_array(directory / center, shape=(manifest.dimension,)) if center in manifest.files else None

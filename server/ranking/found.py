@@ -50,7 +50,8 @@ class Found(NamedTuple):
     """The documents, best first; the sequence of the last change seen; whether probably none is a good answer.
 
     `warnings` are those of the filter and the facets; see `warnings_of`. `facets` count the documents that match the
-    filter. `end` is the end of the page, None if no page follows.
+    filter. `end` is the end of the page, None if no page follows. `missing_shards` of `shard_count` shards have not
+    answered.
     """
 
     documents: list[FoundDocument]
@@ -59,3 +60,5 @@ class Found(NamedTuple):
     warnings: Sequence[str] = ()
     facets: Sequence[FacetCounts] = ()
     end: Position | None = None
+    shard_count: int = 0
+    missing_shards: int = 0

@@ -39,7 +39,7 @@ class SearchOptions:
 
     `min_score` bounds the score; in HYBRID mode, the similarity. `facets` are the attributes whose values are counted.
     `after` is the end of the previous page, None for the first page. Without `asked`, no rules of merchandising apply.
-    `seconds` is the time of the first page, in seconds since 1970.
+    `seconds` is the time of the first page, in seconds since 1970. With `allow_partial`, shards may be missing.
     """
 
     limit: int
@@ -51,6 +51,7 @@ class SearchOptions:
     after: Position | None = None
     asked: Asked | None = None
     seconds: int = field(default=0, compare=False)
+    allow_partial: bool = False
 
     @property
     def wanted(self) -> int:

@@ -14,6 +14,7 @@ from server.lexical.view import LexicalView
 from server.ranking.baseline import Baseline
 from server.ranking.local import LocalCorpus
 from server.ranking.query_rules import QueryRules
+from server.ranking.served import Counts
 from server.ranking.slots import DocumentSlotsView
 from server.suggest.view import SuggestView
 from server.vectors.view import DenseView
@@ -62,6 +63,49 @@ class State(NamedTuple):
             self.weights,
             filter,
         )
+
+    @property
+    def is_remote(self) -> bool:
+        """False: this process has the documents."""
+        return False
+
+    @property
+    def document_count(self) -> int:
+        """The number of live documents."""
+        return self.slots.live_count
+
+    @property
+    def completions(self) -> SuggestView:
+        """The completions, which are the same in states that suggest the same."""
+        return self.suggestions
+
+    @property
+    def completion_count(self) -> int:
+        """The number of completions."""
+        return len(self.suggestions)
+
+    @property
+    def counts(self) -> Counts:
+        """The numbers of documents and vectors."""
+        return Counts(self.slots.live_count, self.live_vectors, bool(self.dense.graph_count))
+
+    @property
+    def shard_count(self) -> int:
+        """This process has all documents."""
+        return 0
+
+    @property
+    def missing_shards(self) -> int:
+        """No answer is partial."""
+        return 0
+
+    def partial(self) -> Self:
+        """Returns this state: no answer is partial."""
+        return self
+
+    def comparing(self, vectors: Sequence[NDArray[np.float32]]) -> Self:
+        """Returns this state with the similarities of its compared vectors to these, computed together."""
+        return self._replace(dense=self.dense.comparing(vectors, weights=self.weights))
 
     def warnings(self, filter: Filter) -> list[str]:
         """Returns the warnings of a filter; see `warnings_of`."""

@@ -30,6 +30,11 @@ class Background:
         """Returns the result of work."""
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
 
-    async def run_if_large(self, work: Callable[[], T], *, long: bool = False) -> T:
-        """Returns the result of work, which takes long only if it is `long`, or the running task's request is large."""
+    async def run_if_large(self, work: Callable[[], T], *, long: bool = False, remote: bool = False) -> T:
+        """Returns the result of work, which takes long only if it is `long`, or the running task's request is large.
+
+        Work that is `remote` waits for other processes, each in a separate thread.
+        """
+        if remote:
+            return await asyncio.to_thread(work)
         return await self.run(work) if long or request_bytes.get() >= LARGE_REQUEST_BYTES else work()

@@ -111,7 +111,7 @@ class CatalogServicer(CatalogServiceServicer):
         filter = await self._background.run_if_large(partial(to_filter, request.filter, field="filter"))
         if filter is None:
             raise InvalidRequest([Violation("filter", "has no condition, and would delete everything: set one")])
-        warnings = self._reader().warnings(filter)
+        warnings = await self._reader().warnings(filter)
         deleted_count = await writer.delete_matching(filter, request_id=request.request_id)
         if (call := CallContext.current()) is not None:
             call.count(changed=deleted_count)
@@ -135,7 +135,7 @@ class CatalogServicer(CatalogServiceServicer):
         filter = await self._background.run_if_large(partial(to_filter, request.filter, field="filter"))
         mask = DOCUMENTS.mask(request.read_mask, field="read_mask")
         after_id = id_before(request.page_token, request.filter)
-        response = ListDocumentsResponse(warnings=() if filter is None else reader.warnings(filter))
+        response = ListDocumentsResponse(warnings=() if filter is None else await reader.warnings(filter))
         documents: list[bytes] = []
         page_bytes, max_bytes = response.ByteSize(), self._limits.max_response_bytes - RESERVED_BYTES
         async with self._paging:

@@ -22,12 +22,13 @@ def describe_model(engine: Engine) -> Model:
 
 
 def describe_catalogue(engine: Engine, *, writable: bool) -> Catalogue:
-    """Returns a description of the catalogue."""
+    """Returns a description of the catalogue. May block, if the state is remote."""
     state = engine.index.state
+    counts = state.counts
     return Catalogue(
-        document_count=state.slots.live_count,
-        vector_count=state.live_vectors,
-        index_kind=IndexKind.INDEX_KIND_GRAPH if state.dense.graph_count else IndexKind.INDEX_KIND_EXACT,
+        document_count=counts.documents,
+        vector_count=counts.vectors,
+        index_kind=IndexKind.INDEX_KIND_GRAPH if counts.has_graph else IndexKind.INDEX_KIND_EXACT,
         sequence=state.sequence,
         model_revision=engine.manifest.revision,
         writable=writable,

@@ -134,6 +134,7 @@ class Limits:
             min_score=min_score,
             fusion=fusion or Fusion.WEIGHTED_SUM,
             facets=tuple(request.facets),
+            allow_partial=request.allow_partial,
         )
 
 

@@ -22,11 +22,22 @@ STATUS_KEY = "grpc-status-details-bin"
 
 
 class CallFailed(Exception):
-    """A call that ended with an error, as its caller gets it. `retry_seconds` is set if the server is overloaded."""
+    """A call that ended with an error, as its caller gets it. `retry_seconds` is set if the server is overloaded.
 
-    def __init__(self, code: grpc.StatusCode, reason: str, message: str, retry_seconds: float | None = None) -> None:
+    `trailers` are those with which a gRPC server would send it.
+    """
+
+    def __init__(
+        self,
+        code: grpc.StatusCode,
+        reason: str,
+        message: str,
+        retry_seconds: float | None = None,
+        *,
+        trailers: Metadata = (),
+    ) -> None:
         super().__init__(message)
-        self.code, self.reason, self.retry_seconds = code, reason, retry_seconds
+        self.code, self.reason, self.retry_seconds, self.trailers = code, reason, retry_seconds, trailers
 
 
 class LocalCalls:
@@ -84,7 +95,7 @@ class _Context:
         return self._unread.pop() if self._unread else grpc.aio.EOF
 
     async def abort(self, code: grpc.StatusCode, details: str = "", trailing_metadata: Any = ()) -> None:
-        self.failure = _failure(code, details, dict(trailing_metadata).get(STATUS_KEY, b""))
+        self.failure = _failure(code, details, tuple(trailing_metadata))
         raise grpc.aio.AbortError
 
     def set_trailing_metadata(self, trailing_metadata: Any) -> None:
@@ -98,8 +109,8 @@ class _Context:
             callback(self)
 
 
-def _failure(code: grpc.StatusCode, message: str, details: bytes) -> CallFailed:
-    status = status_pb2.Status.FromString(details)
+def _failure(code: grpc.StatusCode, message: str, trailers: Any) -> CallFailed:
+    status = status_pb2.Status.FromString(dict(trailers).get(STATUS_KEY, b""))
     info, retry = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo()
     retry_seconds = None
     for each in status.details:
@@ -107,4 +118,4 @@ def _failure(code: grpc.StatusCode, message: str, details: bytes) -> CallFailed:
             retry_seconds = retry.retry_delay.ToTimedelta().total_seconds()
         else:
             each.Unpack(info)
-    return CallFailed(code, info.reason, message, retry_seconds)
+    return CallFailed(code, info.reason, message, retry_seconds, trailers=trailers)

@@ -58,7 +58,8 @@ class MerchandisingServicer(MerchandisingServiceServicer):
         rules, changes = await self._background.run_if_large(partial(self._read_rules, request))
         outcomes = await self._change(writer, changes, request.request_id, field="puts")
         named = [(f"puts[{place}].rule", rule) for place, rule in enumerate(rules)]
-        warnings = await self._background.run_if_large(partial(rule_warnings, named, self._slot.engine.index.state))
+        state = self._slot.engine.index.state
+        warnings = await self._background.run_if_large(partial(rule_warnings, named, state), remote=state.is_remote)
         return PutRulesResponse(results=self._results(outcomes), warnings=warnings)
 
     async def DeleteRules(self, request: DeleteRulesRequest, context: Any) -> DeleteRulesResponse:

@@ -129,8 +129,9 @@ class SearchServicer(SearchServiceServicer):
 
     async def _read(self, read: Callable[[], T], requests: Sequence[SearchRequest], engine: Engine) -> T:
         """Returns what `read` reads in requests, all of one message."""
-        long = takes_long(requests, documents=engine.index.state.columns.slot_count)
-        return await self._background.run_if_large(read, long=long)
+        state = engine.index.state
+        long = takes_long(requests, documents=state.document_count)
+        return await self._background.run_if_large(read, long=long, remote=state.is_remote)
 
     def _room(self, remedy: str) -> Room:
         return Room(self._limits.max_response_bytes, remedy)
@@ -171,6 +172,8 @@ class SearchServicer(SearchServiceServicer):
             facets=facets,
             synonyms=expansion_messages(query.understood.expansion),
             search_id=os.urandom(SEARCH_ID_BYTES).hex(),
+            shard_count=found.shard_count,
+            missing_shards=max(found.missing_shards, query.missing_shards),
         )
         room.take(sum(each.ByteSize() + ELEMENT_BYTES for each in response.synonyms))
         if reading := query.understood.reading:

@@ -32,6 +32,8 @@ class Query(NamedTuple):
     pages: SearchPages
     language_code: str
     highlight: int
+    missing_shards: int
+    """Shards that have not answered while the query was read."""
 
 
 def takes_long(requests: Sequence[SearchRequest], *, documents: int) -> bool:
@@ -71,6 +73,8 @@ def _query(
     typed, state, most = normalised(request.query), engine.index.state, limits.max_paged_hits
     mask = HITS.mask(request.read_mask, field=f"{prefix}read_mask")
     pages = SearchPages.of(request, query=typed, options=options, revision=engine.manifest.revision)
+    if options.allow_partial:
+        state = state.partial()
     mode, language, interpreted = options.mode, request.language_code, interprets(request)
     understood = uninterpreted(typed)
     if request.page_token:
@@ -84,4 +88,4 @@ def _query(
     if state.rules.merchandising.table.rules and not request.ignore_rules:
         asked = Asked(understood.read, request.language_code)
         options = replace(options, asked=asked, seconds=options.seconds or int(time.time()))
-    return Query(understood, options, mask, pages, request.language_code, request.highlight)
+    return Query(understood, options, mask, pages, request.language_code, request.highlight, state.missing_shards)

@@ -10,7 +10,7 @@ import numpy as np
 from chaja.v1 import SuggestionFit, SuggestionSource, SuggestRequest, SuggestResponse, SuggestServiceServicer
 from server.engine import EngineSlot
 from server.priority import CALL_NICENESS, give_way
-from server.ranking.state import State
+from server.ranking.served import Served
 from server.rpc.background import Background, request_bytes
 from server.rpc.highlights import text_ranges
 from server.rpc.limits import Limits
@@ -62,22 +62,24 @@ class SuggestServicer(SuggestServiceServicer):
         await self._reach(request.min_sequence, context)
         state = self._slot.engine.index.state
         key = request.SerializeToString() if request_bytes.get() <= KEPT_REQUEST_BYTES else None
-        if key is not None and (kept := self._answers.get(key, state.suggestions)) is not None:
+        if key is not None and (kept := self._answers.get(key, state.completions)) is not None:
             return kept
         query = await self._background.run_if_large(partial(read_suggest_request, request, self._limits))
         room = Room(self._limits.max_response_bytes, FEWER_SUGGESTIONS)
         build = partial(_answer, state, query, room)
         most = SHORT_COMPLETIONS if query.filter is None else SHORT_FILTERED
-        if len(state.suggestions) <= most and query.limit <= SHORT_LIMIT:
+        if state.is_remote:
+            answer = await self._background.run_if_large(build, remote=True)
+        elif state.completion_count <= most and query.limit <= SHORT_LIMIT:
             answer = build()
         else:
             answer = await asyncio.get_running_loop().run_in_executor(self._thread, build)
         if key is not None:
-            self._answers.keep(key, state.suggestions, answer)
+            self._answers.keep(key, state.completions, answer)
         return answer
 
 
-def _answer(state: State, query: SuggestQuery, room: Room) -> bytes:
+def _answer(state: Served, query: SuggestQuery, room: Room) -> bytes:
     """Returns the serialized answer to a request; raises ResponseTooLarge if it does not fit into the room."""
     corpus = state.corpus(query.filter)
     found = corpus.suggest(query.text, limit=query.limit, language=query.language, ranges=bool(query.unit))

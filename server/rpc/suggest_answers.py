@@ -2,8 +2,6 @@
 
 import weakref
 
-from server.suggest.view import SuggestView
-
 KEPT_BYTES = 2**23
 KEPT_ANSWERS = 20_000
 KEPT_ANSWER_BYTES = 2**14
@@ -11,27 +9,27 @@ KEPT_ANSWER_BYTES = 2**14
 
 
 class SuggestAnswers:
-    """The serialized answers of the newest view. Used on the event loop."""
+    """The serialized answers of the newest completions. Used on the event loop."""
 
     def __init__(self) -> None:
-        self._view: weakref.ref[SuggestView] | None = None  # A replaced index must not stay in memory.
+        self._completions: weakref.ref[object] | None = None  # A replaced index must not stay in memory.
         self._kept: dict[bytes, bytes] = {}
         self._kept_bytes = 0
 
-    def get(self, request: bytes, view: SuggestView) -> bytes | None:
-        """Returns the answer of a view to a serialized request; None if it is not kept."""
-        return self._kept.get(request) if self._is_of(view) else None
+    def get(self, request: bytes, completions: object) -> bytes | None:
+        """Returns the answer of completions to a serialized request; None if it is not kept."""
+        return self._kept.get(request) if self._is_of(completions) else None
 
-    def keep(self, request: bytes, view: SuggestView, answer: bytes) -> None:
-        """Keeps the answer of a view instead of those of others."""
+    def keep(self, request: bytes, completions: object, answer: bytes) -> None:
+        """Keeps the answer of completions instead of those of others."""
         size = len(request) + len(answer)
         if size > KEPT_ANSWER_BYTES:
             return
         full = len(self._kept) >= KEPT_ANSWERS or self._kept_bytes + size > KEPT_BYTES
-        if full or not self._is_of(view):
-            self._view, self._kept, self._kept_bytes = weakref.ref(view), {}, 0
+        if full or not self._is_of(completions):
+            self._completions, self._kept, self._kept_bytes = weakref.ref(completions), {}, 0
         self._kept[request] = answer
         self._kept_bytes += size
 
-    def _is_of(self, view: SuggestView) -> bool:
-        return self._view is not None and self._view() is view
+    def _is_of(self, completions: object) -> bool:
+        return self._completions is not None and self._completions() is completions

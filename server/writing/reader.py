@@ -74,9 +74,10 @@ class Reader:
         """Returns up to `limit` rules of a kind after an id, ordered by the code points of their ids."""
         return await self._run(partial(self._store.rules, kind, after_id=after_id, limit=limit))
 
-    def warnings(self, filter: Filter) -> Sequence[str]:
+    async def warnings(self, filter: Filter) -> Sequence[str]:
         """Returns a sentence for each condition of a filter that can match no document."""
-        return self._slot.engine.index.state.warnings(filter)
+        state = self._slot.engine.index.state
+        return await self._run(partial(state.warnings, filter)) if state.is_remote else state.warnings(filter)
 
     async def _run(self, read: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, self._store.patiently, read)

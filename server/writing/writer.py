@@ -15,7 +15,7 @@ from server.catalogue.changes import Delete, Outcome, Upsert
 from server.catalogue.store import Store
 from server.engine import EngineSlot, deadline_after
 from server.errors import ChajaError, NotReady
-from server.ranking.state import State
+from server.ranking.served import Served
 from server.writing.committer import CommitRequest, Committer, FileRecord, Outdated, Put
 from server.writing.encoding import DocumentEncoder
 from server.writing.promotions import PromotionChanges
@@ -57,7 +57,7 @@ class Writer:
         self._encoder = encoder
 
     @property
-    def state(self) -> State:
+    def state(self) -> Served:
         """The latest state of the index."""
         return self._slot.loaded.index.state
 

@@ -33,6 +33,7 @@ from server.metrics import Metrics
 from server.ranking.found import FoundDocument
 from server.ranking.options import SearchOptions
 from server.ranking.probes import EncodedProbes
+from server.ranking.served import ServedIndex
 from server.settings import Settings
 from server.vectors.dense import DenseIndex, DenseOptions
 
@@ -158,6 +159,12 @@ def make_index(bundle: Bundle) -> LiveIndex:
         for sequence, title in enumerate(DOCUMENTS, start=1)
     ]
     index.follow(added, [], sequence=len(added))
+    return index
+
+
+def local(index: ServedIndex) -> LiveIndex:
+    """Returns an index that is in this process."""
+    assert isinstance(index, LiveIndex)
     return index
 
 

@@ -18,7 +18,7 @@ from server.metrics import Metrics
 from server.ranking.options import SearchOptions
 from server.reloading import Reloader
 from server.settings import Settings
-from tests.server.making import found_by
+from tests.server.making import found_by, local
 
 DOCUMENT = '{"id": "%s", "title": "환율"}\n'
 
@@ -64,7 +64,7 @@ class Server:
     def served(self) -> list[str]:
         """Returns the sorted ids of the documents that searches can find."""
         engine = self.slot.engine
-        slots = engine.index.state.slots
+        slots = local(engine.index).state.slots
         live = slots.sequences[slots.live].tolist()
         fetched = [self.store.fetch([sequence], engine.manifest.revision).get(sequence) for sequence in live]
         return sorted(each[0].id for each in fetched if each is not None)

@@ -23,9 +23,8 @@ from tests.server.making import ENGINE_SETTINGS, WatchedBundle, make_loaded, unt
 
 
 def make_engine(watched: WatchedBundle, store: Store) -> Engine:
-    return Engine(
-        make_loaded(watched, store), ENGINE_SETTINGS, cache=EmbeddingCache(0), speed=Speed(), metrics=Metrics()
-    )
+    index = make_loaded(watched, store).index
+    return Engine(watched, index, ENGINE_SETTINGS, cache=EmbeddingCache(0), speed=Speed(), metrics=Metrics())
 
 
 async def test_close_waits_for_accepted_calls(watched: WatchedBundle, store: Store) -> None:

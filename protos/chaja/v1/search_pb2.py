@@ -32,7 +32,7 @@ from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mas
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x63haja/v1/search.proto\x12\x08\x63haja.v1\x1a\x15\x63haja/v1/filter.proto\x1a\x1c\x63haja/v1/merchandising.proto\x1a\x16\x63haja/v1/synonym.proto\x1a\x13\x63haja/v1/text.proto\x1a\x16\x63haja/v1/timings.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\"\x98\x03\n\rSearchRequest\x12\r\n\x05query\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\x05\x12\x15\n\rlanguage_code\x18\x03 \x01(\t\x12\x1c\n\x04mode\x18\x04 \x01(\x0e\x32\x0e.chaja.v1.Mode\x12 \n\x06\x66ilter\x18\x05 \x01(\x0b\x32\x10.chaja.v1.Filter\x12\x16\n\tmin_score\x18\x06 \x01(\x02H\x00\x88\x01\x01\x12 \n\x06\x66usion\x18\x07 \x01(\x0e\x32\x10.chaja.v1.Fusion\x12-\n\tread_mask\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\npage_token\x18\t \x01(\t\x12\x0e\n\x06\x66\x61\x63\x65ts\x18\n \x03(\t\x12%\n\thighlight\x18\x0b \x01(\x0e\x32\x12.chaja.v1.TextUnit\x12\x16\n\tinterpret\x18\x0c \x01(\x08H\x01\x88\x01\x01\x12\x14\n\x0cignore_rules\x18\r \x01(\x08\x12\x14\n\x0cmin_sequence\x18\x0e \x01(\x03\x42\x0c\n\n_min_scoreB\x0c\n\n_interpret\"\xe6\x02\n\x0eSearchResponse\x12\x1b\n\x04hits\x18\x01 \x03(\x0b\x32\r.chaja.v1.Hit\x12\"\n\x07timings\x18\x02 \x01(\x0b\x32\x11.chaja.v1.Timings\x12\x16\n\x0emodel_revision\x18\x03 \x01(\t\x12\x16\n\x0eno_good_answer\x18\x04 \x01(\x08\x12\x10\n\x08sequence\x18\x05 \x01(\x03\x12\x10\n\x08warnings\x18\x06 \x03(\t\x12\x17\n\x0fnext_page_token\x18\x07 \x01(\t\x12\x1f\n\x06\x66\x61\x63\x65ts\x18\x08 \x03(\x0b\x32\x0f.chaja.v1.Facet\x12\x19\n\x11interpreted_query\x18\t \x01(\t\x12\x30\n\x0einterpretation\x18\n \x01(\x0e\x32\x18.chaja.v1.Interpretation\x12%\n\x08synonyms\x18\x0b \x03(\x0b\x32\x13.chaja.v1.Expansion\x12\x11\n\tsearch_id\x18\x0c \x01(\t\"n\n\x05\x46\x61\x63\x65t\x12\x11\n\tattribute\x18\x01 \x01(\t\x12$\n\x06values\x18\x02 \x03(\x0b\x32\x14.chaja.v1.FacetValue\x12\x13\n\x0bvalue_count\x18\x03 \x01(\x05\x12\x17\n\x0ftoo_many_values\x18\x04 \x01(\x08\"M\n\nFacetValue\x12\'\n\x05value\x18\x01 \x01(\x0b\x32\x18.chaja.v1.AttributeValue\x12\x16\n\x0e\x64ocument_count\x18\x02 \x01(\x05\"?\n\x12\x42\x61tchSearchRequest\x12)\n\x08requests\x18\x01 \x03(\x0b\x32\x17.chaja.v1.SearchRequest\"B\n\x13\x42\x61tchSearchResponse\x12+\n\tresponses\x18\x01 \x03(\x0b\x32\x18.chaja.v1.SearchResponse\"v\n\x14SearchStreamResponse\x12,\n\x08response\x18\x01 \x01(\x0b\x32\x18.chaja.v1.SearchResponseH\x00\x12&\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x15.chaja.v1.SearchErrorH\x00\x42\x08\n\x06result\"l\n\x0bSearchError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12.\n\x0bretry_delay\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xc6\x02\n\x03Hit\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x02\x12\r\n\x05title\x18\x03 \x01(\t\x12\x1e\n\x05match\x18\x04 \x01(\x0b\x32\x0f.chaja.v1.Match\x12+\n\nattributes\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x0f\n\x07version\x18\x06 \x01(\x03\x12\x18\n\x0b\x64\x65nse_score\x18\x07 \x01(\x02H\x00\x88\x01\x01\x12\x1a\n\rlexical_score\x18\x08 \x01(\x02H\x01\x88\x01\x01\x12(\n\nhighlights\x18\t \x01(\x0b\x32\x14.chaja.v1.Highlights\x12,\n\rapplied_rules\x18\n \x03(\x0b\x32\x15.chaja.v1.AppliedRuleB\x0e\n\x0c_dense_scoreB\x10\n\x0e_lexical_score\"n\n\nHighlights\x12\"\n\x05title\x18\x01 \x03(\x0b\x32\x13.chaja.v1.TextRange\x12\x0f\n\x07passage\x18\x02 \x01(\t\x12+\n\x0epassage_ranges\x18\x03 \x03(\x0b\x32\x13.chaja.v1.TextRange\"k\n\x05Match\x12\x1e\n\x05\x66ield\x18\x01 \x01(\x0e\x32\x0f.chaja.v1.Field\x12\x15\n\rlanguage_code\x18\x02 \x01(\t\x12\x0f\n\x07\x65xample\x18\x03 \x01(\t\x12\r\n\x05start\x18\x04 \x01(\x05\x12\x0b\n\x03\x65nd\x18\x05 \x01(\x05*O\n\x04Mode\x12\x14\n\x10MODE_UNSPECIFIED\x10\x00\x12\x0e\n\nMODE_DENSE\x10\x01\x12\x10\n\x0cMODE_LEXICAL\x10\x02\x12\x0f\n\x0bMODE_HYBRID\x10\x03*U\n\x06\x46usion\x12\x16\n\x12\x46USION_UNSPECIFIED\x10\x00\x12\x17\n\x13\x46USION_WEIGHTED_SUM\x10\x01\x12\x1a\n\x16\x46USION_RECIPROCAL_RANK\x10\x02*\xbd\x01\n\x0eInterpretation\x12\x1e\n\x1aINTERPRETATION_UNSPECIFIED\x10\x00\x12\x1b\n\x17INTERPRETATION_KEYBOARD\x10\x01\x12\x1b\n\x17INTERPRETATION_INITIALS\x10\x02\x12\x1d\n\x19INTERPRETATION_UNFINISHED\x10\x03\x12\x19\n\x15INTERPRETATION_SPACES\x10\x04\x12\x17\n\x13INTERPRETATION_TYPO\x10\x05*R\n\x05\x46ield\x12\x15\n\x11\x46IELD_UNSPECIFIED\x10\x00\x12\x0f\n\x0b\x46IELD_TITLE\x10\x01\x12\x0e\n\nFIELD_TEXT\x10\x02\x12\x11\n\rFIELD_EXAMPLE\x10\x03\x32\xf4\x01\n\rSearchService\x12@\n\x06Search\x12\x17.chaja.v1.SearchRequest\x1a\x18.chaja.v1.SearchResponse\"\x03\x90\x02\x01\x12O\n\x0b\x42\x61tchSearch\x12\x1c.chaja.v1.BatchSearchRequest\x1a\x1d.chaja.v1.BatchSearchResponse\"\x03\x90\x02\x01\x12P\n\x0cSearchStream\x12\x17.chaja.v1.SearchRequest\x1a\x1e.chaja.v1.SearchStreamResponse\"\x03\x90\x02\x01(\x01\x30\x01\x42+\n\x08\x63haja.v1B\x0bSearchProtoP\x01Z\x10\x63haja/v1;chajav1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x63haja/v1/search.proto\x12\x08\x63haja.v1\x1a\x15\x63haja/v1/filter.proto\x1a\x1c\x63haja/v1/merchandising.proto\x1a\x16\x63haja/v1/synonym.proto\x1a\x13\x63haja/v1/text.proto\x1a\x16\x63haja/v1/timings.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\"\xaf\x03\n\rSearchRequest\x12\r\n\x05query\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\x05\x12\x15\n\rlanguage_code\x18\x03 \x01(\t\x12\x1c\n\x04mode\x18\x04 \x01(\x0e\x32\x0e.chaja.v1.Mode\x12 \n\x06\x66ilter\x18\x05 \x01(\x0b\x32\x10.chaja.v1.Filter\x12\x16\n\tmin_score\x18\x06 \x01(\x02H\x00\x88\x01\x01\x12 \n\x06\x66usion\x18\x07 \x01(\x0e\x32\x10.chaja.v1.Fusion\x12-\n\tread_mask\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\npage_token\x18\t \x01(\t\x12\x0e\n\x06\x66\x61\x63\x65ts\x18\n \x03(\t\x12%\n\thighlight\x18\x0b \x01(\x0e\x32\x12.chaja.v1.TextUnit\x12\x16\n\tinterpret\x18\x0c \x01(\x08H\x01\x88\x01\x01\x12\x14\n\x0cignore_rules\x18\r \x01(\x08\x12\x14\n\x0cmin_sequence\x18\x0e \x01(\x03\x12\x15\n\rallow_partial\x18\x0f \x01(\x08\x42\x0c\n\n_min_scoreB\x0c\n\n_interpret\"\x93\x03\n\x0eSearchResponse\x12\x1b\n\x04hits\x18\x01 \x03(\x0b\x32\r.chaja.v1.Hit\x12\"\n\x07timings\x18\x02 \x01(\x0b\x32\x11.chaja.v1.Timings\x12\x16\n\x0emodel_revision\x18\x03 \x01(\t\x12\x16\n\x0eno_good_answer\x18\x04 \x01(\x08\x12\x10\n\x08sequence\x18\x05 \x01(\x03\x12\x10\n\x08warnings\x18\x06 \x03(\t\x12\x17\n\x0fnext_page_token\x18\x07 \x01(\t\x12\x1f\n\x06\x66\x61\x63\x65ts\x18\x08 \x03(\x0b\x32\x0f.chaja.v1.Facet\x12\x19\n\x11interpreted_query\x18\t \x01(\t\x12\x30\n\x0einterpretation\x18\n \x01(\x0e\x32\x18.chaja.v1.Interpretation\x12%\n\x08synonyms\x18\x0b \x03(\x0b\x32\x13.chaja.v1.Expansion\x12\x11\n\tsearch_id\x18\x0c \x01(\t\x12\x13\n\x0bshard_count\x18\r \x01(\x05\x12\x16\n\x0emissing_shards\x18\x0e \x01(\x05\"n\n\x05\x46\x61\x63\x65t\x12\x11\n\tattribute\x18\x01 \x01(\t\x12$\n\x06values\x18\x02 \x03(\x0b\x32\x14.chaja.v1.FacetValue\x12\x13\n\x0bvalue_count\x18\x03 \x01(\x05\x12\x17\n\x0ftoo_many_values\x18\x04 \x01(\x08\"M\n\nFacetValue\x12\'\n\x05value\x18\x01 \x01(\x0b\x32\x18.chaja.v1.AttributeValue\x12\x16\n\x0e\x64ocument_count\x18\x02 \x01(\x05\"?\n\x12\x42\x61tchSearchRequest\x12)\n\x08requests\x18\x01 \x03(\x0b\x32\x17.chaja.v1.SearchRequest\"B\n\x13\x42\x61tchSearchResponse\x12+\n\tresponses\x18\x01 \x03(\x0b\x32\x18.chaja.v1.SearchResponse\"v\n\x14SearchStreamResponse\x12,\n\x08response\x18\x01 \x01(\x0b\x32\x18.chaja.v1.SearchResponseH\x00\x12&\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x15.chaja.v1.SearchErrorH\x00\x42\x08\n\x06result\"l\n\x0bSearchError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12.\n\x0bretry_delay\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xc6\x02\n\x03Hit\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x02\x12\r\n\x05title\x18\x03 \x01(\t\x12\x1e\n\x05match\x18\x04 \x01(\x0b\x32\x0f.chaja.v1.Match\x12+\n\nattributes\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x0f\n\x07version\x18\x06 \x01(\x03\x12\x18\n\x0b\x64\x65nse_score\x18\x07 \x01(\x02H\x00\x88\x01\x01\x12\x1a\n\rlexical_score\x18\x08 \x01(\x02H\x01\x88\x01\x01\x12(\n\nhighlights\x18\t \x01(\x0b\x32\x14.chaja.v1.Highlights\x12,\n\rapplied_rules\x18\n \x03(\x0b\x32\x15.chaja.v1.AppliedRuleB\x0e\n\x0c_dense_scoreB\x10\n\x0e_lexical_score\"n\n\nHighlights\x12\"\n\x05title\x18\x01 \x03(\x0b\x32\x13.chaja.v1.TextRange\x12\x0f\n\x07passage\x18\x02 \x01(\t\x12+\n\x0epassage_ranges\x18\x03 \x03(\x0b\x32\x13.chaja.v1.TextRange\"k\n\x05Match\x12\x1e\n\x05\x66ield\x18\x01 \x01(\x0e\x32\x0f.chaja.v1.Field\x12\x15\n\rlanguage_code\x18\x02 \x01(\t\x12\x0f\n\x07\x65xample\x18\x03 \x01(\t\x12\r\n\x05start\x18\x04 \x01(\x05\x12\x0b\n\x03\x65nd\x18\x05 \x01(\x05*O\n\x04Mode\x12\x14\n\x10MODE_UNSPECIFIED\x10\x00\x12\x0e\n\nMODE_DENSE\x10\x01\x12\x10\n\x0cMODE_LEXICAL\x10\x02\x12\x0f\n\x0bMODE_HYBRID\x10\x03*U\n\x06\x46usion\x12\x16\n\x12\x46USION_UNSPECIFIED\x10\x00\x12\x17\n\x13\x46USION_WEIGHTED_SUM\x10\x01\x12\x1a\n\x16\x46USION_RECIPROCAL_RANK\x10\x02*\xbd\x01\n\x0eInterpretation\x12\x1e\n\x1aINTERPRETATION_UNSPECIFIED\x10\x00\x12\x1b\n\x17INTERPRETATION_KEYBOARD\x10\x01\x12\x1b\n\x17INTERPRETATION_INITIALS\x10\x02\x12\x1d\n\x19INTERPRETATION_UNFINISHED\x10\x03\x12\x19\n\x15INTERPRETATION_SPACES\x10\x04\x12\x17\n\x13INTERPRETATION_TYPO\x10\x05*R\n\x05\x46ield\x12\x15\n\x11\x46IELD_UNSPECIFIED\x10\x00\x12\x0f\n\x0b\x46IELD_TITLE\x10\x01\x12\x0e\n\nFIELD_TEXT\x10\x02\x12\x11\n\rFIELD_EXAMPLE\x10\x03\x32\xf4\x01\n\rSearchService\x12@\n\x06Search\x12\x17.chaja.v1.SearchRequest\x1a\x18.chaja.v1.SearchResponse\"\x03\x90\x02\x01\x12O\n\x0b\x42\x61tchSearch\x12\x1c.chaja.v1.BatchSearchRequest\x1a\x1d.chaja.v1.BatchSearchResponse\"\x03\x90\x02\x01\x12P\n\x0cSearchStream\x12\x17.chaja.v1.SearchRequest\x1a\x1e.chaja.v1.SearchStreamResponse\"\x03\x90\x02\x01(\x01\x30\x01\x42+\n\x08\x63haja.v1B\x0bSearchProtoP\x01Z\x10\x63haja/v1;chajav1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,36 +46,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SEARCHSERVICE'].methods_by_name['BatchSearch']._serialized_options = b'\220\002\001'
   _globals['_SEARCHSERVICE'].methods_by_name['SearchStream']._loaded_options = None
   _globals['_SEARCHSERVICE'].methods_by_name['SearchStream']._serialized_options = b'\220\002\001'
-  _globals['_MODE']._serialized_start=2129
-  _globals['_MODE']._serialized_end=2208
-  _globals['_FUSION']._serialized_start=2210
-  _globals['_FUSION']._serialized_end=2295
-  _globals['_INTERPRETATION']._serialized_start=2298
-  _globals['_INTERPRETATION']._serialized_end=2487
-  _globals['_FIELD']._serialized_start=2489
-  _globals['_FIELD']._serialized_end=2571
+  _globals['_MODE']._serialized_start=2197
+  _globals['_MODE']._serialized_end=2276
+  _globals['_FUSION']._serialized_start=2278
+  _globals['_FUSION']._serialized_end=2363
+  _globals['_INTERPRETATION']._serialized_start=2366
+  _globals['_INTERPRETATION']._serialized_end=2555
+  _globals['_FIELD']._serialized_start=2557
+  _globals['_FIELD']._serialized_end=2639
   _globals['_SEARCHREQUEST']._serialized_start=254
-  _globals['_SEARCHREQUEST']._serialized_end=662
-  _globals['_SEARCHRESPONSE']._serialized_start=665
-  _globals['_SEARCHRESPONSE']._serialized_end=1023
-  _globals['_FACET']._serialized_start=1025
-  _globals['_FACET']._serialized_end=1135
-  _globals['_FACETVALUE']._serialized_start=1137
-  _globals['_FACETVALUE']._serialized_end=1214
-  _globals['_BATCHSEARCHREQUEST']._serialized_start=1216
-  _globals['_BATCHSEARCHREQUEST']._serialized_end=1279
-  _globals['_BATCHSEARCHRESPONSE']._serialized_start=1281
-  _globals['_BATCHSEARCHRESPONSE']._serialized_end=1347
-  _globals['_SEARCHSTREAMRESPONSE']._serialized_start=1349
-  _globals['_SEARCHSTREAMRESPONSE']._serialized_end=1467
-  _globals['_SEARCHERROR']._serialized_start=1469
-  _globals['_SEARCHERROR']._serialized_end=1577
-  _globals['_HIT']._serialized_start=1580
-  _globals['_HIT']._serialized_end=1906
-  _globals['_HIGHLIGHTS']._serialized_start=1908
-  _globals['_HIGHLIGHTS']._serialized_end=2018
-  _globals['_MATCH']._serialized_start=2020
-  _globals['_MATCH']._serialized_end=2127
-  _globals['_SEARCHSERVICE']._serialized_start=2574
-  _globals['_SEARCHSERVICE']._serialized_end=2818
+  _globals['_SEARCHREQUEST']._serialized_end=685
+  _globals['_SEARCHRESPONSE']._serialized_start=688
+  _globals['_SEARCHRESPONSE']._serialized_end=1091
+  _globals['_FACET']._serialized_start=1093
+  _globals['_FACET']._serialized_end=1203
+  _globals['_FACETVALUE']._serialized_start=1205
+  _globals['_FACETVALUE']._serialized_end=1282
+  _globals['_BATCHSEARCHREQUEST']._serialized_start=1284
+  _globals['_BATCHSEARCHREQUEST']._serialized_end=1347
+  _globals['_BATCHSEARCHRESPONSE']._serialized_start=1349
+  _globals['_BATCHSEARCHRESPONSE']._serialized_end=1415
+  _globals['_SEARCHSTREAMRESPONSE']._serialized_start=1417
+  _globals['_SEARCHSTREAMRESPONSE']._serialized_end=1535
+  _globals['_SEARCHERROR']._serialized_start=1537
+  _globals['_SEARCHERROR']._serialized_end=1645
+  _globals['_HIT']._serialized_start=1648
+  _globals['_HIT']._serialized_end=1974
+  _globals['_HIGHLIGHTS']._serialized_start=1976
+  _globals['_HIGHLIGHTS']._serialized_end=2086
+  _globals['_MATCH']._serialized_start=2088
+  _globals['_MATCH']._serialized_end=2195
+  _globals['_SEARCHSERVICE']._serialized_start=2642
+  _globals['_SEARCHSERVICE']._serialized_end=2886
 # @@protoc_insertion_point(module_scope)

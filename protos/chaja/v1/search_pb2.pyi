@@ -175,6 +175,7 @@ class SearchRequest(_message.Message):
     INTERPRET_FIELD_NUMBER: _builtins.int
     IGNORE_RULES_FIELD_NUMBER: _builtins.int
     MIN_SEQUENCE_FIELD_NUMBER: _builtins.int
+    ALLOW_PARTIAL_FIELD_NUMBER: _builtins.int
     query: _builtins.str
     """query is the user's text, in any language that the model knows. Required; not only whitespace. It has at most
     `Limits.max_query_characters` characters and `Limits.max_query_tokens` tokens. The server rejects a longer query;
@@ -234,6 +235,11 @@ class SearchRequest(_message.Message):
     call fails with UNAVAILABLE and the reason `SEQUENCE_NOT_SEEN`, and is safe to repeat at any server. It fails with
     OUT_OF_RANGE if the catalogue has not had this sequence. 0 or unset does not wait.
     """
+    allow_partial: _builtins.bool
+    """allow_partial accepts an answer without the documents of shards that do not answer in time, as
+    `SearchResponse.missing_shards` then says. Otherwise such a call fails with UNAVAILABLE and the reason
+    `SHARD_UNAVAILABLE`. It has no effect on a server that has all documents. Default: false.
+    """
     @_builtins.property
     def filter(self) -> _filter_pb2.Filter:
         """filter restricts the search to matching documents. The search is exact: it finds the best of the matching
@@ -271,10 +277,11 @@ class SearchRequest(_message.Message):
         interpret: _builtins.bool | None = ...,
         ignore_rules: _builtins.bool = ...,
         min_sequence: _builtins.int = ...,
+        allow_partial: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_interpret", b"_interpret", "_min_score", b"_min_score", "filter", b"filter", "interpret", b"interpret", "min_score", b"min_score", "read_mask", b"read_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_interpret", b"_interpret", "_min_score", b"_min_score", "facets", b"facets", "filter", b"filter", "fusion", b"fusion", "highlight", b"highlight", "ignore_rules", b"ignore_rules", "interpret", b"interpret", "language_code", b"language_code", "limit", b"limit", "min_score", b"min_score", "min_sequence", b"min_sequence", "mode", b"mode", "page_token", b"page_token", "query", b"query", "read_mask", b"read_mask"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_interpret", b"_interpret", "_min_score", b"_min_score", "allow_partial", b"allow_partial", "facets", b"facets", "filter", b"filter", "fusion", b"fusion", "highlight", b"highlight", "ignore_rules", b"ignore_rules", "interpret", b"interpret", "language_code", b"language_code", "limit", b"limit", "min_score", b"min_score", "min_sequence", b"min_sequence", "mode", b"mode", "page_token", b"page_token", "query", b"query", "read_mask", b"read_mask"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__interpret: _TypeAlias = _typing.Literal["interpret"]  # noqa: Y015
     _WhichOneofArgType__interpret: _TypeAlias = _typing.Literal["_interpret", b"_interpret"]  # noqa: Y015
@@ -305,6 +312,8 @@ class SearchResponse(_message.Message):
     INTERPRETATION_FIELD_NUMBER: _builtins.int
     SYNONYMS_FIELD_NUMBER: _builtins.int
     SEARCH_ID_FIELD_NUMBER: _builtins.int
+    SHARD_COUNT_FIELD_NUMBER: _builtins.int
+    MISSING_SHARDS_FIELD_NUMBER: _builtins.int
     model_revision: _builtins.str
     """model_revision is the revision of the model that encoded the query, as in `Model.revision`. Scores of different
     revisions cannot be compared.
@@ -330,6 +339,13 @@ class SearchResponse(_message.Message):
     """interpretation says how `SearchRequest.query` differs from `interpreted_query`. Set if that is."""
     search_id: _builtins.str
     """search_id identifies this answer in FeedbackService. Each page of a search has its own. It cannot be guessed."""
+    shard_count: _builtins.int
+    """shard_count is the number of shards that the documents are divided among. 0 if the server has all documents."""
+    missing_shards: _builtins.int
+    """missing_shards is the number of shards whose documents the answer lacks: they are not among the hits, and not
+    counted in `facets`, and scores by words may differ from those of a complete answer. 0, a complete answer, unless
+    the request has `allow_partial`.
+    """
     @_builtins.property
     def hits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Hit]:
         """hits holds the found documents, best first. Documents of equal score are in the order of the catalogue. Hits that a
@@ -373,10 +389,12 @@ class SearchResponse(_message.Message):
         interpretation: Global___Interpretation.ValueType = ...,
         synonyms: _abc.Iterable[_synonym_pb2.Expansion] | None = ...,
         search_id: _builtins.str = ...,
+        shard_count: _builtins.int = ...,
+        missing_shards: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["timings", b"timings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["facets", b"facets", "hits", b"hits", "interpretation", b"interpretation", "interpreted_query", b"interpreted_query", "model_revision", b"model_revision", "next_page_token", b"next_page_token", "no_good_answer", b"no_good_answer", "search_id", b"search_id", "sequence", b"sequence", "synonyms", b"synonyms", "timings", b"timings", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["facets", b"facets", "hits", b"hits", "interpretation", b"interpretation", "interpreted_query", b"interpreted_query", "missing_shards", b"missing_shards", "model_revision", b"model_revision", "next_page_token", b"next_page_token", "no_good_answer", b"no_good_answer", "search_id", b"search_id", "sequence", b"sequence", "shard_count", b"shard_count", "synonyms", b"synonyms", "timings", b"timings", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

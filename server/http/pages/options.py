@@ -9,6 +9,7 @@ import msgspec
 from server.catalogue.partial import Fields
 from server.engine import Engine
 from server.http.pages.attributes import AttributeValues, attributes_of
+from server.ranking.state import State
 from server.rpc.hits import Fetch
 
 SAMPLED_DOCUMENTS = 200
@@ -46,6 +47,7 @@ class OptionsReader:
     def read(self, engine: Engine) -> Options:
         """Returns the options of the present catalogue."""
         state, revision = engine.index.state, engine.manifest.revision
+        assert isinstance(state, State), "a server with pages has all documents"
         key = _Key(revision, state.sequence)
         if self._last is None or self._last[0] != key:
             sequences = state.slots.sequences[state.slots.live]

@@ -15,7 +15,7 @@ from server.encoding.kind import TextKind
 from server.errors import DeadlinePassed, EncodingFailed, NotReady
 from server.metrics import Metrics
 from server.ranking.options import SearchOptions
-from tests.server.making import DOCUMENTS, WatchedBundle, expire, found_by, make_job, until, versioned
+from tests.server.making import DOCUMENTS, WatchedBundle, expire, found_by, local, make_job, until, versioned
 
 POISON = "독약"
 NewPipeline = Callable[..., Pipeline]
@@ -132,7 +132,7 @@ async def test_filters_that_python_compares_as_equal_do_not_share_a_search(
         versioned(watched, Document(id=f"f{place}", title="환율", attributes=attributes), first + place)
         for place, attributes in enumerate(documents)
     ]
-    pipeline.workers._index.follow(added, [], sequence=added[-1].sequence)
+    local(pipeline.workers._index).follow(added, [], sequence=added[-1].sequence)
     filters = [Equals("f", True), Equals("f", 1.0), Equals("f", 1), Equals("f", False), Equals("f", 0.0)]
     jobs = [make_job("환율", options=SearchOptions(9, filter=each)) for each in filters]
     plain = [make_job("환율", options=SearchOptions(9)) for _ in range(3)]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from chaja.v1 import SearchRequest
 from server import errors
 from server.rpc.errors import DOMAIN, ROW_OF, Refusal, refusal_of
+from server.sharding.shard import StateGone
 
 Detail = TypeVar("Detail", bound=Message)
 
@@ -19,8 +20,12 @@ MOST_METADATA_BYTES = 8192
 
 
 def leaves(base: type[errors.ChajaError]) -> Iterator[type[errors.ChajaError]]:
-    for child in base.__subclasses__():
-        yield from leaves(child) if child.__subclasses__() else [child]
+    """Yields the errors of the tree that no other one of it is based on."""
+    children = [child for child in base.__subclasses__() if child.__module__ == errors.__name__]
+    if not children:
+        yield base
+    for child in children:
+        yield from leaves(child)
 
 
 def status_of(refusal: Refusal) -> status_pb2.Status:
@@ -60,6 +65,12 @@ def test_every_error_of_a_request_is_in_the_table_of_errors() -> None:
     unfit = {error for error in of_requests if issubclass(error, errors.UnfitText | errors.UnfitRule)}
     of_both = {errors.StoreUnavailable, errors.ChangesLost}  # Of a start, and of a request.
     assert of_requests - unfit | of_both == set(ROW_OF)
+
+
+def test_an_error_outside_of_the_tree_has_the_row_of_its_base() -> None:
+    refusal = refusal_of(StateGone("shard 1 has no such state"), "/path")
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.UNAVAILABLE, "NOT_READY")
+    assert refusal.message == "shard 1 has no such state"
 
 
 def test_reasons_are_unique_and_follow_aip_193() -> None:

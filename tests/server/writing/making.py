@@ -12,6 +12,7 @@ from server.catalogue.rules import RuleKind
 from server.catalogue.store import Store
 from server.encoding.cache import EmbeddingCache
 from server.engine import Engine, EngineSlot
+from server.live.index import LiveIndex
 from server.live.loading import Loaded
 from server.live.snapshots import SnapshotFolder
 from server.metrics import Metrics
@@ -23,7 +24,7 @@ from server.writing.files import Files
 from server.writing.live_catalogue import LiveCatalogue
 from server.writing.reader import Reader
 from server.writing.writer import Writer
-from tests.server.making import ENGINE_SETTINGS, WatchedBundle, found_by, make_loaded
+from tests.server.making import ENGINE_SETTINGS, WatchedBundle, found_by, local, make_loaded
 
 
 class Core:
@@ -65,8 +66,15 @@ class Core:
         """Builds the index of a model from the store."""
         return make_loaded(bundle, self.store)
 
+    @property
+    def index(self) -> LiveIndex:
+        """The index that serves."""
+        return local(self.slot.engine.index)
+
     def engine_of(self, loaded: Loaded) -> Engine:
-        return Engine(loaded, ENGINE_SETTINGS, cache=EmbeddingCache(0), speed=Speed(), metrics=self.metrics)
+        return Engine(
+            loaded.bundle, loaded.index, ENGINE_SETTINGS, cache=EmbeddingCache(0), speed=Speed(), metrics=self.metrics
+        )
 
     async def take_over(self, bundle: WatchedBundle) -> None:
         """Replaces the serving model, as a reload does."""

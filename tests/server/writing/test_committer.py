@@ -57,9 +57,9 @@ async def test_a_change_is_searchable_when_its_call_is_answered(core: Core) -> N
     for number in range(20):
         title = "환율" + "가나다라마바사아자차카타파하거너더러머버"[number]
         assert summary(await core.writer.upsert(upserts(titled("a", title)))) == [("a", number + 1, True, None)]
-        assert core.slot.engine.index.state.sequence == number + 1
+        assert core.index.state.sequence == number + 1
         assert await core.found(title) == ["a"]
-    assert core.slot.engine.index.state.slots.dead_count == 19
+    assert core.index.state.slots.dead_count == 19
     assert summary(await core.writer.delete([Delete("a")])) == [("a", 21, True, None)]
     assert await core.found("환율") == []
 
@@ -206,20 +206,20 @@ async def test_a_failed_change_does_not_affect_the_others_of_its_group(core: Cor
 
 async def test_no_part_of_a_change_is_kept_on_a_full_disk(core: Core) -> None:
     await core.writer.upsert(upserts(titled("a")))
-    before = core.slot.engine.index.state
+    before = core.index.state
     ((pages,),) = execute(core.store, "PRAGMA page_count")
     execute(core.store, f"PRAGMA max_page_count = {pages + 20}")
     large = [Document(id=f"{n}", title="환율", attributes={"x": "y" * 10_000}) for n in range(30)]
     with pytest.raises(StoreFull):
         await core.writer.upsert(upserts(titled("a", "changed"), *large), request_id="key")
-    assert core.slot.engine.index.state is before
+    assert core.index.state is before
     assert (core.store.sequence, len(core.store), core.stored("a").version) == (1, 1, 1)
     assert await core.found("환율") == ["a"]
     assert core.value("chaja_commit_failures_total") == 1
     assert core.value("chaja_change_lag_seconds") == 0, "nothing was committed"
     execute(core.store, "PRAGMA max_page_count = 1000000")
     assert len(await core.writer.upsert(upserts(*large), request_id="key")) == 30
-    assert core.slot.engine.index.state.sequence == core.store.sequence == 31
+    assert core.index.state.sequence == core.store.sequence == 31
     assert core.value("chaja_commit_failures_total") == 1
 
 
@@ -231,7 +231,7 @@ async def test_writes_fail_after_the_committer_has_died(
 
     await core.writer.upsert(upserts(titled("seen")))
     assert core.value("chaja_change_lag_seconds") == 0
-    monkeypatch.setattr(core.slot.engine.index, "follow", broken)
+    monkeypatch.setattr(core.index, "follow", broken)
     with pytest.raises(NotReady, match="can make no more changes"):
         await core.writer.upsert(upserts(titled("a")))
     await until(core.catalogue.death.done)
@@ -273,7 +273,7 @@ async def test_of_two_changes_to_one_id_the_last_one_wins_even_if_it_equals_the_
     assert (core.stored("a").document.title, core.stored("a").version) == ("환율", 3)
     assert summary(await write("환율", "환율")) == [("a", 3, False, None), ("a", 3, False, None)]
     assert await core.found("환율") == ["a"]
-    assert core.slot.engine.index.state.slots.live_count == 1
+    assert core.index.state.slots.live_count == 1
 
 
 @pytest.mark.parametrize("imported", [False, True])

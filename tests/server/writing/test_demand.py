@@ -36,7 +36,7 @@ async def test_suggestions_follow_feedback(tmp_path: Path, tiny_bundle: Path, mo
     async with running(tmp_path, tiny_bundle) as core:
 
         def first() -> str:
-            state = core.slot.engine.index.state
+            state = core.index.state
             return state.ids[state.suggestions.suggest("환율", limit=1)[0].slot]
 
         await core.writer.upsert(upserts(titled("a", "환율 하나"), titled("b", "환율 둘둘")))

@@ -33,7 +33,7 @@ async def test_a_document_is_stored_with_the_vectors_of_its_passages(core: Core)
     passages = passages_of(document, core.bundle)
     np.testing.assert_array_equal(vectors.spans, passages.spans)
     np.testing.assert_allclose(vectors.matrix, encode(core.bundle, passages.texts), atol=1e-6)
-    assert len(vectors.spans) == len(core.slot.engine.index.state.dense) > 6
+    assert len(vectors.spans) == len(core.index.state.dense) > 6
     assert await core.found("낱말99") == ["a"], "even the end of the text is found"
 
 

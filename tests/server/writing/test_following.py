@@ -51,7 +51,7 @@ async def test_a_change_of_another_process_is_found(core: Core, other: Store) ->
     with other.write() as transaction:
         transaction.delete("a")
         transaction.put(titled("c", "환율"), vectors, revision=core.bundle.manifest.revision)
-    await until(lambda: core.slot.engine.index.state.sequence == 4)
+    await until(lambda: core.index.state.sequence == 4)
     assert sorted(await core.found("환율")) == ["b", "c"]
 
 
@@ -79,7 +79,7 @@ async def test_two_servers_that_write_at_the_same_time_see_all_changes(
             for number in range(30):
                 (outcome,) = await core.writer.upsert(upserts(titled(f"{name}{number % 20}", f"환율 {number}")))
                 assert outcome.changed
-                assert core.slot.engine.index.state.sequence >= outcome.version
+                assert core.index.state.sequence >= outcome.version
 
         await asyncio.gather(write(one, "a"), write(two, "b"), write(one, "c"))
         await until(lambda: {each.slot.engine.index.state.sequence for each in (one, two)} == {90})
@@ -103,7 +103,7 @@ async def test_changes_that_were_not_announced_are_found_by_a_look(
     monkeypatch.setattr(following, "POLL_SECONDS", 0.1)
     with other.write() as transaction:
         transaction.delete("a")
-    await until(lambda: core.slot.engine.index.state.sequence == 2)
+    await until(lambda: core.index.state.sequence == 2)
 
 
 async def test_the_vectors_of_another_servers_bundle_are_made_and_kept(
@@ -304,9 +304,9 @@ async def test_many_changes_are_followed_in_portions(core: Core, other: Store, m
             transaction.delete(f"{number}")
             transaction.put(titled(f"{number + 10}", "환율"), vectors, revision=core.bundle.manifest.revision)
         transaction.put(titled("2", "금리"), vectors, revision=core.bundle.manifest.revision)
-    await until(lambda: core.slot.engine.index.state.sequence == other.sequence)
+    await until(lambda: core.index.state.sequence == other.sequence)
     assert sorted(await core.found("환율")) == sorted([*"02468", *(f"{number + 10}" for number in (1, 3, 5, 7))])
-    assert core.slot.engine.index.state.slots.live_count == 9
+    assert core.index.state.slots.live_count == 9
 
 
 async def test_a_commit_whose_end_was_unknown_is_found(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -318,7 +318,7 @@ async def test_a_commit_whose_end_was_unknown_is_found(core: Core, monkeypatch: 
         patched.setattr(database, "commit_at", commit_unheard)
         with pytest.raises(StoreUnavailable):
             await core.writer.upsert(upserts(titled("a", "환율")), request_id="call")
-    await until(lambda: core.slot.engine.index.state.sequence == 1)
+    await until(lambda: core.index.state.sequence == 1)
     assert await core.found("환율") == ["a"]
     (outcome,) = await core.writer.upsert(upserts(titled("a", "환율")), request_id="call")
     assert (outcome.version, outcome.changed) == (1, True), "the repeated call gets the first one's outcome"

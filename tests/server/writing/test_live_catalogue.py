@@ -33,7 +33,7 @@ async def test_an_index_with_many_dead_slots_is_rebuilt_during_changes_and_searc
     tmp_path: Path, tiny_bundle: Path
 ) -> None:
     async with running(tmp_path, tiny_bundle) as core:
-        index = core.slot.engine.index
+        index = core.index
         index.dense.ef_search, old = 500, index.dense
         await core.writer.upsert(upserts(*(titled(f"{number}") for number in range(10))))
         slots = []
@@ -41,15 +41,15 @@ async def test_an_index_with_many_dead_slots_is_rebuilt_during_changes_and_searc
             id, title = f"{number % 10}", "환율 " + "가나다라마바사"[number % 7]
             await core.writer.upsert(upserts(titled(id, title)))
             assert id in await core.found(title, limit=10)
-            slots.append(len(core.slot.engine.index.state.slots.sequences))
-        await until(lambda: core.slot.engine.index.state.slots.dead_count <= 20)
+            slots.append(len(core.index.state.slots.sequences))
+        await until(lambda: core.index.state.slots.dead_count <= 20)
         rebuilds = sum(after < before for before, after in pairwise(slots))
         await until(lambda: (core.value("chaja_index_rebuilds_total", result="ok") or 0) >= rebuilds)
         assert core.value("chaja_index_rebuilds_total", result="failed") == 0
         assert core.value("chaja_index_rebuild_seconds_count") == core.value("chaja_index_rebuilds_total", result="ok")
         assert any(after < before for before, after in pairwise(slots)), "the index was rebuilt"
         assert sorted(await core.found("환율")) == [f"{number}" for number in range(10)]
-        assert core.slot.engine.index.state.sequence == core.store.sequence == 160
+        assert core.index.state.sequence == core.store.sequence == 160
         assert not core.catalogue.death.done()
         await until(lambda: not old._folder.exists())  # close() removes it last.
         assert index.dense._folder.exists()
@@ -67,8 +67,8 @@ async def test_an_index_with_many_dead_vectors_in_few_slots_is_rebuilt(
         for number in range(4):
             examples = [f"환율 {number} {each}" for each in range(30)]
             await core.writer.upsert(upserts(Document(id="a", title="환율", examples=examples)))
-        await until(lambda: len(core.slot.engine.index.state.dense) < 90)
-        vectors = core.slot.engine.index.state.vectors_by_part()
+        await until(lambda: len(core.index.state.dense) < 90)
+        vectors = core.index.state.vectors_by_part()
         assert vectors["exact"] == 31
         await until(
             lambda: (

@@ -23,7 +23,7 @@ def write(path: Path, *lines: str) -> Path:
 
 def live(core: Core) -> list[str]:
     """Returns the rules of the state that searches use."""
-    return [each.text for each in core.slot.engine.index.state.rules.synonyms.rules]
+    return [each.text for each in core.index.state.rules.synonyms.rules]
 
 
 async def put(core: Core, *lines: str) -> None:
@@ -76,7 +76,7 @@ async def test_a_restart_and_another_model_keep_the_rules(
 
 async def test_exported_rules_are_imported_as_they_were(core: Core, tmp_path: Path, tiny_bundle: Path) -> None:
     await put(core, "ko: 체카 = 체크카드 = 체크 카드", "마통 -> 마이너스통장", "en-us: cc -> credit card")
-    rules = core.slot.engine.index.state.rules.synonyms
+    rules = core.index.state.rules.synonyms
     file = tmp_path / "synonyms.txt"
     flags = ["--data", str(directory_of(core.store)), "--to", str(tmp_path / "c.jsonl"), "--synonyms-to", str(file)]
     commands.run(["export-catalogue", *flags])
@@ -146,7 +146,7 @@ async def test_rules_of_merchandising_are_imported_and_exported_too(
     )
     file = write(tmp_path / "rules.jsonl", pin, "", boost)
     await core.import_rules(RuleKind.MERCHANDISING, file)
-    rules = core.slot.engine.index.state.rules.merchandising.table
+    rules = core.index.state.rules.merchandising.table
     assert [each.id for each in rules.rules] == ["a", "b"]
     await core.import_rules(RuleKind.MERCHANDISING, write(file, boost, pin))
     assert core.store.sequence == 2

@@ -32,14 +32,14 @@ def texts(rules: Sequence[StoredRule]) -> set[str]:
 
 def live(core: Core) -> list[str]:
     """Returns the rules of the state that searches use."""
-    return [rule.text for rule in core.slot.engine.index.state.rules.synonyms.rules]
+    return [rule.text for rule in core.index.state.rules.synonyms.rules]
 
 
 async def test_rules_are_in_the_state_when_the_call_is_answered(core: Core) -> None:
     outcomes = await core.writer.change_rules(RuleChanges(put_rules("a -> b", "c = d")))
     assert summary(outcomes) == [(id_of("a -> b"), 1, True, None), (id_of("c = d"), 2, True, None)]
     assert live(core) == ["a -> b", "c = d"]
-    assert core.slot.engine.index.state.sequence == 2
+    assert core.index.state.sequence == 2
     changes = [*put_rules("a -> b"), DeleteRule(KIND, "?"), DeleteRule(KIND, id_of("c = d"))]
     outcomes = await core.writer.change_rules(RuleChanges(changes))
     assert summary(outcomes) == [
@@ -100,7 +100,7 @@ async def test_rules_and_the_digests_of_their_file_are_durable(tmp_path: Path, t
         await core.writer.change_rules(RuleChanges(put_rules("a -> b"), file=file))
     async with running(tmp_path, bundle) as core:
         assert live(core) == ["a -> b"]
-        assert core.slot.engine.index.state.sequence == 1
+        assert core.index.state.sequence == 1
         assert core.store.rule_file_digests(KIND) == {"a -> b": b"digest"}
 
 
