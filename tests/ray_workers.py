@@ -24,7 +24,12 @@ def kill_encoder(command: int) -> int:
 
 def encoders_of(command: int) -> list[int]:
     """Returns the process ids of the encoders below a process."""
-    return [pid for pid, title in _titles().items() if ENCODER in title and command in _ancestors(pid)]
+    return workers_of(command, ENCODER)
+
+
+def workers_of(command: int, part: str) -> list[int]:
+    """Returns the process ids of Ray's workers below a process with a part in their titles."""
+    return [pid for pid, title in _titles().items() if part in title and command in _ancestors(pid)]
 
 
 def _titles() -> dict[int, str]:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 
 import grpc
-from grpc._cython import cygrpc  # type: ignore[attr-defined]
+from grpc._cython import cygrpc  # type: ignore[attr-defined, unused-ignore]
 
 from loadtest.clock import now_ns
 from loadtest.core.call import CLOSED, NO_FLAGS, Answer, Cancellable, Form, Metadata, OnAnswer

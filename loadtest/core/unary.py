@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from grpc._cython import cygrpc  # type: ignore[attr-defined]
+from grpc._cython import cygrpc  # type: ignore[attr-defined, unused-ignore]
 
 from loadtest.codes import INTERNAL, OK
 from loadtest.core.call import CLOSED, NO_FLAGS, Answer, Channel, Metadata, OnAnswer, known_code

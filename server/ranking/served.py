@@ -1,6 +1,5 @@
 """The index that an engine serves: that of this process, or one whose documents are in shards."""
 
-from collections.abc import Sequence
 from typing import NamedTuple, Protocol, Self
 
 import numpy as np
@@ -51,9 +50,6 @@ class Served(Searched, Protocol):
 
     def partial(self) -> Self:
         """Returns the state for one search that may go without the answers of some shards."""
-
-    def comparing(self, vectors: Sequence[NDArray[np.float32]]) -> Self:
-        """Returns the same state, prepared for searches with these vectors."""
 
     def warnings(self, filter: Filter) -> list[str]:
         """Returns the warnings of a filter; see `warnings_of`."""

@@ -103,10 +103,6 @@ class State(NamedTuple):
         """Returns this state: no answer is partial."""
         return self
 
-    def comparing(self, vectors: Sequence[NDArray[np.float32]]) -> Self:
-        """Returns this state with the similarities of its compared vectors to these, computed together."""
-        return self._replace(dense=self.dense.comparing(vectors, weights=self.weights))
-
     def warnings(self, filter: Filter) -> list[str]:
         """Returns the warnings of a filter; see `warnings_of`."""
         return warnings_of(filter, (), self.corpus().attributes(asked_attributes(filter, ())))

@@ -116,7 +116,7 @@ def refusal_of(error: Exception, path: str) -> Refusal:
         return _refusal(
             ROW_OF[InvalidRequest], str(error), {}, error_details_pb2.BadRequest(field_violations=violations)
         )
-    if isinstance(error, ChajaError) and (row := ROW_OF.get(type(error))):
+    if isinstance(error, ChajaError) and (row := _row_of(type(error))):
         message = str(error)
         if len(message) > MOST_CHARACTERS:
             message = f"{message[: MOST_CHARACTERS - 1]}…"
@@ -127,6 +127,12 @@ def refusal_of(error: Exception, path: str) -> Refusal:
     failed = EncodingFailed()
     log.error("incident %s in %s", failed.incident, path, exc_info=error)
     return _refusal(ROW_OF[EncodingFailed], str(failed), failed.facts)
+
+
+def _row_of(kind: type[ChajaError]) -> Row | None:
+    """Returns the row of an error's type, or of its nearest base that has one."""
+    bases = (each for each in kind.__mro__ if issubclass(each, ChajaError))
+    return next((ROW_OF[each] for each in bases if each in ROW_OF), None)
 
 
 @functools.lru_cache(maxsize=1024)

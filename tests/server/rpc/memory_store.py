@@ -100,7 +100,7 @@ class MemoryStore:
         found = [each for each in later if filter is None or matches(filter, each.document.attributes)]
         return [_only(each, fields) for each in found[:limit]]
 
-    def warnings(self, filter: Filter) -> Sequence[str]:
+    async def warnings(self, filter: Filter) -> Sequence[str]:
         columns = Columns()
         columns.append([each.document.attributes for each in self.stored.values()])
         live = np.ones(len(self.stored), np.bool_)

@@ -1,0 +1,1 @@
+"""The index in shards, on Ray Serve. `app` has the deployments; the other modules do not import Ray."""

@@ -1,0 +1,60 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import ValidationError
+from ray.serve.schema import ServeDeploySchema
+
+from deploy.ray.__main__ import main
+from deploy.ray.app import NAME, SERVICERS, IngressDeployment, Options, app
+from sample.server_process import REPOSITORY
+from server.errors import BundleError
+from server.rpc.server import METHODS
+
+CONFIG = REPOSITORY / "deploy/ray/config.yaml"
+
+
+def test_the_configuration_is_one_of_ray_serve_and_has_all_services(tiny_bundle: Path) -> None:
+    config: Any = yaml.safe_load(CONFIG.read_text())
+    ServeDeploySchema.model_validate(config)
+    assert config["grpc_options"]["grpc_servicer_functions"] == SERVICERS
+    (application,) = config["applications"]
+    assert application["name"] == NAME
+    with pytest.raises(BundleError):  # The bundle of the example does not exist.
+        app(Options(**application["args"]))
+    app(Options(**application["args"] | {"bundle": str(tiny_bundle)}))
+
+
+def test_the_ingress_has_every_method_and_no_name_twice() -> None:
+    names = [method.name for method in METHODS]
+    assert len(set(names)) == len(names)
+    assert all(callable(getattr(IngressDeployment, name)) for name in [*names, "Check", "Watch"])
+
+
+def test_the_cpus_of_all_replicas_are_added_up() -> None:
+    options = Options(bundle="b", data="d", shards=3, replicas=2, encoders=2, ingresses=1, shard_cpus=0.5)
+    assert options.cpus == 3 + 2 + 1
+    with pytest.raises(ValidationError):
+        Options(bundle="b", data="d", shards=0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["bundle=b"], "data: field required"),
+        (["bundle=b", "data=d", "shards=0"], "shards: input should be greater than or equal to 1"),
+        (["bundle=b", "data=d", "shrads=2"], "shrads: extra inputs are not permitted"),
+        (["bundle=/nowhere", "data=postgresql://db/chaja"], "/nowhere"),
+        (["bundle=b", "data=redis://db/chaja"], "--data: expected a directory, or postgresql://"),
+        (["bundle=b", "data=directory"], "data"),
+    ],
+)
+def test_wrong_options_are_one_line(
+    arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["deploy.ray", *arguments])
+    assert main() == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("python -m deploy.ray: ")
+    assert message in line

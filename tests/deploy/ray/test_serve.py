@@ -1,0 +1,199 @@
+"""The application on Ray Serve on this machine, over its gRPC ingress, beside a server of the same database."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from google.rpc.error_details_pb2 import ErrorInfo
+
+from chaja.v1 import GetServerInfoRequest, Mode, SearchRequest, SearchServiceStub, UpsertDocumentsRequest
+from sample.server_process import REPOSITORY, running_server
+from server.catalogue.location import DatabaseUrl, text_of
+from tests.conftest import SAMPLE_CATALOGUE, server_flags
+from tests.deploy.ray.compared import BILLS, Call, caller, comparable, differences
+from tests.deploy.ray.test_services import upsert_of
+from tests.integration.errors import code_of, detail_of, error_of
+from tests.integration.serving import health_of, wait_until
+from tests.postgresql import Cluster
+from tests.ray_workers import workers_of
+
+pytestmark = pytest.mark.slow
+
+START_SECONDS = 200
+SHARD_SECONDS = 1.5
+
+
+class Application:
+    """A running application."""
+
+    def __init__(self, bundle: Path, url: DatabaseUrl, **options: float) -> None:
+        named = [f"{name}={value}" for name, value in options.items()]
+        flags = "flags=--longest-wait-seconds 60 --max-sequence-wait-seconds 10"
+        command = [sys.executable, "-m", "deploy.ray", "--port", "0", f"bundle={bundle}", f"data={text_of(url)}", flags]
+        self.process = subprocess.Popen(
+            [*command, *named], cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        self.lines: list[str] = []
+        self._reading = threading.Thread(target=self._read)
+        self._reading.start()
+
+    def address(self) -> str:
+        """Waits until the application serves; returns its address."""
+        wait_until(lambda: self.process.poll() is not None or self._address(), seconds=START_SECONDS)
+        assert self._address(), "\n".join(self.lines[-40:])
+        return self._address()
+
+    def replicas(self, deployment: str) -> list[int]:
+        """Returns the process ids of the replicas of a deployment."""
+        return workers_of(self.process.pid, f":{deployment}")
+
+    def stop(self) -> None:
+        """Stops the application, which must end in order if it has served."""
+        workers = workers_of(self.process.pid, "ray::")
+        try:
+            if self._address():
+                self.process.send_signal(signal.SIGTERM)
+                assert self.process.wait(60) == 0
+        finally:
+            self.process.kill()
+            self._reading.join()
+        wait_until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers), seconds=60)
+
+    def _address(self) -> str:
+        return next((line.split()[-1] for line in self.lines if line.startswith("serving ")), "")
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        with self.process.stdout as output:
+            self.lines += iter(output.readline, "")
+
+
+@pytest.fixture(scope="module")
+def url(cluster: Cluster) -> DatabaseUrl:
+    return cluster.new_database()
+
+
+@pytest.fixture(scope="module")
+def single(tiny_bundle: Path, url: DatabaseUrl) -> Iterator[Call]:
+    """Calls a server of the same database."""
+    flags = ["--data", text_of(url), "--watch-seconds", "0", "--max-sequence-wait-seconds", "10"]
+    with (
+        running_server(server_flags(tiny_bundle, SAMPLE_CATALOGUE, *flags)) as server,
+        grpc.insecure_channel(server.address) as channel,
+    ):
+        yield caller(channel)
+
+
+@pytest.fixture(scope="module")
+def application(tiny_bundle: Path, url: DatabaseUrl, single: Call) -> Iterator[Application]:
+    """Two shards with two replicas each."""
+    cpus = {f"{name}_cpus": 0.1 for name in ("shard", "encoder", "ingress")}
+    application = Application(tiny_bundle, url, shards=2, replicas=2, shard_seconds=SHARD_SECONDS, **cpus)
+    yield application
+    application.stop()
+
+
+@pytest.fixture(scope="module")
+def channel(application: Application) -> Iterator[grpc.Channel]:
+    address = application.address()
+    with grpc.insecure_channel(address) as channel:
+        wait_until(lambda: is_ready(caller(channel)), seconds=START_SECONDS)
+        yield channel
+
+
+@pytest.fixture
+def sharded(channel: grpc.Channel) -> Call:
+    return caller(channel)
+
+
+def is_ready(call: Call) -> bool:
+    return bool(code_of(call, GetServerInfoRequest()) is grpc.StatusCode.OK)
+
+
+def write(call: Call, title: str) -> int:
+    upserts = [upsert_of(f"new {number}", title) for number in range(5)]
+    return max(int(result.version) for result in call(UpsertDocumentsRequest(upserts=upserts)).results)
+
+
+def test_the_ingress_answers_as_one_server_does(application: Application, sharded: Call, single: Call) -> None:
+    assert not differences(single, sharded)
+    assert health_of(application.address()) == 1
+    for number, (writing, reading) in enumerate([(sharded, single), (single, sharded)] * 2):
+        sequence = write(writing, f"새 카드 {number}")
+        search = SearchRequest(query=f"새 카드 {number}", mode=Mode.MODE_LEXICAL, limit=5, min_sequence=sequence)
+        assert {hit.document_id for hit in reading(search).hits} == {f"new {each}" for each in range(5)}
+        assert comparable(sharded(search)) == comparable(single(search))
+
+
+def test_errors_and_streams_of_the_ingress(channel: grpc.Channel, sharded: Call, single: Call) -> None:
+    request = SearchRequest(query="")
+    error, expected = (error_of(call, request) for call in (sharded, single))
+    assert (error.code(), error.details()) == (expected.code(), expected.details())
+    assert detail_of(error, ErrorInfo()) == detail_of(expected, ErrorInfo())
+    stub: Any = SearchServiceStub(channel)
+    error = error_of(lambda: list(stub.SearchStream(iter([SearchRequest(query="카드")]), timeout=20)))
+    assert error.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_a_killed_replica_costs_no_answer(application: Application, sharded: Call, single: Call) -> None:
+    search = SearchRequest(query="카드 분실", mode=Mode.MODE_LEXICAL, limit=10)
+    expected = comparable(single(search))
+    before = application.replicas("shard-0-")
+    assert len(before) == 2
+    os.kill(before[0], signal.SIGKILL)
+    for _ in range(30):
+        assert comparable(sharded(search)) == expected
+    wait_until(lambda: len(set(application.replicas("shard-0-")) - {before[0]}) == 2, seconds=START_SECONDS)
+    for _ in range(10):
+        assert comparable(sharded(search)) == expected
+
+
+def test_a_hanging_replica_is_hedged_and_a_hanging_shard_reported(
+    application: Application, sharded: Call, single: Call
+) -> None:
+    search = SearchRequest(query="카드", mode=Mode.MODE_DENSE, limit=100, filter=BILLS)
+    expected = comparable(single(search))
+    first, second = application.replicas("shard-1-")
+    with stopped([first]):
+        for _ in range(10):
+            assert comparable(sharded(search)) == expected
+    with stopped([first, second]):
+        started = time.monotonic()
+        error = error_of(sharded, search)
+        assert time.monotonic() - started < 4 * SHARD_SECONDS
+        assert error.code() is grpc.StatusCode.UNAVAILABLE
+        assert detail_of(error, ErrorInfo()).reason == "SHARD_UNAVAILABLE"
+        search.allow_partial = True
+        answer = sharded(search)
+        assert (answer.shard_count, answer.missing_shards) == (2, 1)
+        assert {hit.document_id for hit in answer.hits} < {hit.document_id for hit in expected.hits}
+    search.allow_partial = False
+    wait_until(lambda: answers(sharded, search) == expected, seconds=START_SECONDS)
+
+
+def answers(call: Call, search: SearchRequest) -> Any:
+    with contextlib.suppress(grpc.RpcError):
+        return comparable(call(search))
+    return None
+
+
+@contextlib.contextmanager
+def stopped(processes: Sequence[int]) -> Iterator[None]:
+    """Stops processes, which then answer nothing."""
+    for process in processes:
+        os.kill(process, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for process in processes:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGCONT)
