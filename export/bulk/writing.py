@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import NamedTuple
 
 from export.bulk.portions import Encoded
@@ -71,17 +73,19 @@ class Writer:
         return self.documents + self.unchanged
 
     def write(self, portion: Encoded) -> None:
-        """Writes a portion. Raises StoreError or ExportError; then none of it is written."""
+        """Writes a portion, in the main thread. Raises StoreError or ExportError; then none of it is written."""
         until = time.monotonic() + RETRY_SECONDS
         while True:
             try:
-                with _translated():
-                    written = self._write(portion)
-                break
+                with _translated(), _uninterrupted():
+                    self._count(portion, self._write(portion))
+                return
             except StoreUnavailable as error:
                 if isinstance(error, ChangesLost) or time.monotonic() >= until:
                     raise
                 time.sleep(PAUSE_SECONDS)
+
+    def _count(self, portion: Encoded, written: _Written) -> None:
         self.documents += written.documents
         self.unchanged += written.unchanged
         self.left_out += len(portion.documents) - written.documents - written.unchanged
@@ -104,6 +108,28 @@ class Writer:
                     continue
                 count += len(vectors.spans)
         return _Written(documents, unchanged, count)
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Delays Ctrl-C and SIGTERM, so that what is committed is counted; a second one is not delayed."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    arrived: list[int] = []
+
+    def remember(number: int, _: FrameType | None) -> None:
+        if arrived:
+            raise KeyboardInterrupt
+        arrived.append(number)
+
+    for number in handlers:
+        signal.signal(number, remember)
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        if arrived:
+            raise KeyboardInterrupt
 
 
 @contextlib.contextmanager

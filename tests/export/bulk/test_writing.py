@@ -1,7 +1,9 @@
 import contextlib
+import os
+import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -84,6 +86,28 @@ def test_only_vectors_are_written_if_documents_must_stay(
         del kept[older[3].id]
         assert versions(store, "two") == kept
         assert store.sequence == 15
+
+
+class Interrupted(list[Document]):
+    """Documents that are interrupted by Ctrl-C, once they are read for the first time."""
+
+    def __iter__(self) -> Iterator[Document]:
+        if not hasattr(self, "sent"):
+            self.sent = True
+            os.kill(os.getpid(), signal.SIGINT)
+        return super().__iter__()
+
+
+def test_a_portion_that_ctrl_c_interrupts_is_written_and_counted(
+    new_location: Callable[[], Location], portion: Encoded
+) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with opened(new_location(), revision=REVISION) as store:
+        writer = Writer(store, REVISION)
+        with pytest.raises(KeyboardInterrupt):
+            writer.write(portion._replace(documents=Interrupted(portion.documents)))
+        assert len(versions(store)) == writer.written == 20
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_the_vectors_of_the_model_are_used_now(new_location: Callable[[], Location]) -> None:
