@@ -1,22 +1,30 @@
 """Runs the application on this machine, until SIGTERM or Ctrl-C: `python -m deploy.ray shards=2 bundle=… data=…`."""
 
 import argparse
+import importlib.util
 import math
 import os
 import signal
 import socket
 import sys
 import threading
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from server.errors import StartError
+from server.catalogue.store import Store
+from server.errors import ChajaError, StartError
 
 if TYPE_CHECKING:
     from deploy.ray.app import Options
 
 PROGRAM = "python -m deploy.ray"
+
+
+INSTALL = "shards need Ray: pip install 'ray[serve]>=2.60,<3'"
+
+MAX_PORT = 65535
 
 
 def main() -> int:
@@ -26,23 +34,45 @@ def main() -> int:
     parser.add_argument("options", nargs="*", metavar="name=value", help="see deploy/ray/README.md")
     given = parser.parse_args()
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    from deploy.ray.app import Options  # noqa: PLC0415  Ray takes seconds to import.
-
     try:
-        options = Options.model_validate(dict(each.partition("=")[::2] for each in given.options))
-        _ = options.version
+        options = _options(given.options)
+        port = _usable_port(given.port)
+        _serve(options, port)
     except ValidationError as error:
         first = error.errors()[0]
         print(f"{PROGRAM}: {'.'.join(map(str, first['loc']))}: {first['msg'].lower()}", file=sys.stderr)
         return 2
-    except StartError as error:
+    except ChajaError as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         return 2
-    try:
-        _serve(options, given.port or _free_port())
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+def _options(given: Sequence[str]) -> "Options":
+    """Returns the options; raises ValidationError, or ChajaError if the bundle or the database cannot be used."""
+    if importlib.util.find_spec("ray") is None:
+        raise StartError(INSTALL)
+    from deploy.ray.app import Options  # noqa: PLC0415  Ray takes seconds to import.
+
+    options = Options.model_validate(dict(each.partition("=")[::2] for each in given))
+    _ = options.version
+    data = options.settings.data
+    assert data is not None, "shards follow a store"
+    Store(data).close()  # Ray would start the replicas again and again.
+    return options
+
+
+def _usable_port(port: int) -> int:
+    """Returns the port, or a free one if it is 0; raises StartError if it cannot be used."""
+    if not 0 <= port <= MAX_PORT:
+        raise StartError(f"--port is {port}; it is a number from 0 to {MAX_PORT}")
+    try:
+        with socket.create_server(("", port)) as listening:
+            return int(listening.getsockname()[1])
+    except OSError as error:
+        raise StartError(f"port {port} cannot be used: {os.strerror(error.errno or 0).lower()}") from None
 
 
 def _serve(options: "Options", port: int) -> None:
@@ -55,7 +85,7 @@ def _serve(options: "Options", port: int) -> None:
     ray.init(address="local", num_cpus=math.ceil(options.cpus) + 1, include_dashboard=False)
     try:
         serve.start(
-            http_options={"host": "127.0.0.1", "port": _free_port()},
+            http_options={"host": "127.0.0.1", "port": _usable_port(0)},
             grpc_options=gRPCOptions(port=port, grpc_servicer_functions=SERVICERS),
         )
         serve.run(app(options), name=NAME)
@@ -67,11 +97,6 @@ def _serve(options: "Options", port: int) -> None:
         serve.shutdown()  # type: ignore[no-untyped-call]
     finally:
         ray.shutdown()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])
 
 
 if __name__ == "__main__":

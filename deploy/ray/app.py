@@ -87,12 +87,12 @@ class Options(BaseModel):
     replicas: int = Field(default=1, ge=1)
     encoders: int = Field(default=1, ge=1)
     ingresses: int = Field(default=1, ge=1)
-    shard_cpus: float = Field(default=1.0, ge=0)
-    encoder_cpus: float = Field(default=1.0, ge=0)
-    ingress_cpus: float = Field(default=1.0, ge=0)
-    shard_seconds: float = Field(default=2.0, gt=0)
-    hedge_seconds: float = Field(default=0.0, ge=0)
-    call_seconds: float = Field(default=30.0, gt=0)
+    shard_cpus: float = Field(default=1.0, ge=0, allow_inf_nan=False)
+    encoder_cpus: float = Field(default=1.0, ge=0, allow_inf_nan=False)
+    ingress_cpus: float = Field(default=1.0, ge=0, allow_inf_nan=False)
+    shard_seconds: float = Field(default=2.0, gt=0, allow_inf_nan=False)
+    hedge_seconds: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    call_seconds: float = Field(default=30.0, gt=0, allow_inf_nan=False)
     flags: str = ""
 
     @property

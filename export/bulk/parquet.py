@@ -69,6 +69,8 @@ def _opened(path: Path) -> Iterator[Any]:
         raise CatalogueError(
             f"{path} is not a Parquet file, or is damaged: write it again ({first_line(error)})"
         ) from None
+    except UnicodeDecodeError:
+        raise CatalogueError(f"{path} is damaged: the name of a column is not UTF-8: write it again") from None
     except OSError as error:  # pyarrow raises it for damaged pages, too.
         damaged = f"it may be damaged: write it again ({first_line(error)})"
         reason = os.strerror(error.errno) if error.errno else damaged
@@ -88,14 +90,15 @@ def _check_columns(path: Path, names: list[str]) -> None:
 
 
 def _rows(path: Path, number: int, batch: Any) -> list[dict[str, Any]]:
+    place = f"{path}, rows {number} to {number + batch.num_rows - 1}"
     try:
         rows: list[dict[str, Any]] = batch.to_pylist(maps_as_pydicts="strict")
     except UnicodeDecodeError:
-        last = number + batch.num_rows - 1
-        raise CatalogueError(f"{path}, rows {number} to {last}: a text is not UTF-8: write it as UTF-8") from None
+        raise CatalogueError(f"{place}: a text is not UTF-8: write it as UTF-8") from None
     except KeyError as error:
-        last = number + batch.num_rows - 1
-        raise CatalogueError(f"{path}, rows {number} to {last}: a map has a key twice ({first_line(error)})") from None
+        raise CatalogueError(f"{place}: a map has a key twice ({first_line(error)})") from None
+    except (OverflowError, ValueError) as error:  # Dates outside Python's calendar, structs with a field twice.
+        raise CatalogueError(f"{place}: a value cannot be read: {first_line(error)}") from None
     return rows
 
 

@@ -72,6 +72,8 @@ def read_jsonl(path: Path, type: type[T], lines: Lines = ALL_LINES) -> Iterator[
         raise CatalogueError(f"{path} cannot be read: {error.strerror}") from None
     except msgspec.ValidationError as error:
         raise CatalogueError(f"{path}:{number}: {explained(str(error), line, decoder)}") from None
+    except RecursionError:
+        raise CatalogueError(f"{path}:{number}: objects or arrays are nested too deeply: leave them out") from None
     except UnicodeDecodeError:
         raise CatalogueError(f"{path}:{number}: the line is not UTF-8: save the file as UTF-8") from None
     except msgspec.DecodeError as error:

@@ -59,7 +59,7 @@ def explained(message: str, line: bytes, decoder: msgspec.json.Decoder[Any]) -> 
     if " - at `$" not in message:  # It is about the object as a whole.
         return f"{message}; {_advice_for_object(message, line, [field.encode_name for field in fields])}"
     if inside := re.search(r"`\$\.(\w+)\[\.\.\.\]", message):
-        message = message.replace("[...]", f".{_first_wrong(line, inside[1], message, decoder)}", 1)
+        message = message.replace("[...]", _first_wrong(line, inside[1], message, decoder), 1)
     if wrong := re.match(r"Invalid enum value .* - at `\$\.(\w+)`$", message):
         values = next(field.type for field in fields if field.encode_name == wrong[1])
         return f"{message}; write {' or '.join(each.value for each in values)}"
@@ -68,7 +68,7 @@ def explained(message: str, line: bytes, decoder: msgspec.json.Decoder[Any]) -> 
         return f"{message}; fill it" if message.endswith(required) else f"{message}; leave it out"
     if message.startswith(("Expected `str` of length >= 1", "Expected `array` of length >= 1")):
         return f"{message}; it is empty: fill it"
-    if message.startswith(("Expected `str`, got `int`", "Expected `str`, got `float`")):
+    if message.startswith(("Expected `str`, got `int`", "Expected `str`, got `float`", "Number out of range")):
         return f"{message}; put it in quotes"
     return message
 
@@ -77,7 +77,7 @@ def _advice_for_object(message: str, line: bytes, fields: list[str]) -> str:
     advice = f"write one JSON object per line, with the fields {', '.join(fields)}"
     if (unknown := re.search(r"unknown field `(.*)`$", message)) is None:
         return advice
-    value = msgspec.json.decode(line).get(unknown[1])
+    value = _whole(line).get(unknown[1])
     if isinstance(value, list) and value and isinstance(value[0], dict):
         return f"its objects may be the lines: jq -c '.[\"{unknown[1]}\"][]'; {advice}"
     if (nearest := nearest_name(unknown[1], fields)) is not None:
@@ -101,12 +101,26 @@ def _ends_early(line: bytes) -> bool:
 
 
 def _first_wrong(line: bytes, field: str, message: str, decoder: msgspec.json.Decoder[Any]) -> str:
-    """Returns the first key in a field of the line whose value alone causes the same message."""
-    whole = msgspec.json.decode(line)
+    """Returns the first key in a field of the line whose value alone causes the same message, with a dot before it.
+
+    Returns `[...]` if the line cannot be read without a type.
+    """
+    whole = _whole(line)
+    if not whole:
+        return "[...]"
     for key, value in whole[field].items():
         try:
             decoder.decode(msgspec.json.encode({**whole, field: {key: value}}))
         except msgspec.ValidationError as error:
             if str(error) == message:
-                return str(key)
+                return f".{key}"
     raise AssertionError(f"no key of {field} causes: {message}")
+
+
+def _whole(line: bytes) -> dict[str, Any]:
+    """Returns the object of a line; an empty one if a number is out of range or the nesting too deep."""
+    try:
+        whole: dict[str, Any] = msgspec.json.decode(line)
+    except (msgspec.DecodeError, RecursionError):
+        return {}
+    return whole

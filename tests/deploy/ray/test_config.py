@@ -1,3 +1,5 @@
+import contextlib
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +11,10 @@ from ray.serve.schema import ServeDeploySchema
 from deploy.ray.__main__ import main
 from deploy.ray.app import NAME, SERVICERS, IngressDeployment, Options, app
 from sample.server_process import REPOSITORY
+from server.catalogue.location import text_of
 from server.errors import BundleError
 from server.rpc.server import METHODS
+from tests.postgresql import Cluster
 
 CONFIG = REPOSITORY / "deploy/ray/config.yaml"
 
@@ -48,6 +52,8 @@ def test_the_cpus_of_all_replicas_are_added_up() -> None:
         (["bundle=/nowhere", "data=postgresql://db/chaja"], "/nowhere"),
         (["bundle=b", "data=redis://db/chaja"], "--data: expected a directory, or postgresql://"),
         (["bundle=b", "data=directory"], "data"),
+        (["bundle=b", "data=d", "shard_cpus=inf"], "shard_cpus: input should be a finite number"),
+        (["bundle=b", "data=d", "shard_seconds=inf"], "shard_seconds: input should be a finite number"),
     ],
 )
 def test_wrong_options_are_one_line(
@@ -58,3 +64,26 @@ def test_wrong_options_are_one_line(
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("python -m deploy.ray: ")
     assert message in line
+
+
+def test_a_database_or_port_that_cannot_be_used_is_one_line(
+    tiny_bundle: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    usable, empty = text_of(cluster.new_database()), text_of(cluster.new_database(migrated=False))
+    with contextlib.closing(socket.create_server(("", 0))) as other:
+        for data, port, message in (
+            (empty, "0", "has no tables of Chaja yet: run python -m server migrate"),
+            (usable, "65536", "--port is 65536; it is a number from 0 to 65535"),
+            (usable, str(other.getsockname()[1]), "cannot be used: address already in use"),
+        ):
+            monkeypatch.setattr("sys.argv", ["deploy.ray", "--port", port, f"bundle={tiny_bundle}", f"data={data}"])
+            assert main() == 2
+            (line,) = capsys.readouterr().err.splitlines()
+            assert message in line
+
+
+def test_a_missing_ray_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("sys.argv", ["deploy.ray", "bundle=b", "data=d"])
+    assert main() == 2
+    assert capsys.readouterr().err.startswith("python -m deploy.ray: shards need Ray: pip install")

@@ -21,6 +21,10 @@ def write_columns(path: Path, **columns: object) -> Path:
     return path
 
 
+TWICE = pyarrow.StructArray.from_arrays([pyarrow.array([1]), pyarrow.array([2])], ["x", "x"])
+"""A struct with a field twice."""
+
+
 @pytest.mark.parametrize("part_bytes", [1, 300, 4000, 2**23])
 def test_the_parts_of_a_file_are_its_documents(
     part_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -54,6 +58,11 @@ def test_plain_columns_are_documents(tmp_path: Path) -> None:
         ({"id": [b"a"], "title": ["A"]}, "row 1: Expected `str`, got `bytes`"),
         ({"id": ["a"], "title": ["A"], "attributes": [{"x": float("nan")}]}, "row 1: attribute x is not a finite"),
         ({"id": ["a"], "title": ["A"], "examples": [["b", None]]}, "row 1: Expected `str`, got `null`"),
+        (
+            {"id": ["a"], "title": pyarrow.array([2**62], pyarrow.timestamp("us"))},
+            "rows 1 to 1: a value cannot be read",
+        ),
+        ({"id": ["a"], "title": ["A"], "attributes": TWICE}, "rows 1 to 1: a value cannot be read"),
     ],
 )
 def test_a_wrong_row_or_column_is_named(columns: dict[str, object], message: str, tmp_path: Path) -> None:

@@ -81,6 +81,13 @@ def test_a_title_is_in_the_requested_language_or_else_the_first_one() -> None:
             '{"id": "b", "title": "B", "attributes": {"x": 9007199254740993}}',
             "attribute x: 9007199254740993 is too large",
         ),
+        (
+            '{"id": "b", "title": "B", "attributes": {"x": 1e999}}',
+            "Number out of range - at `$.attributes[...]`; put it in quotes",
+        ),
+        ('{"id": "b", "title": "B", "attributes": {"x": ' + "[" * 100_000, "got `array` - at `$.attributes[...][0]`"),
+        ('{"id": "b", "title": "B", "attributes": ' + '{"x": ' * 100_000, "got `object` - at `$.attributes[...]`"),
+        ('{"id": "b", "title": "B", "titel": ' + "[" * 100_000, "perhaps title is meant"),
         ('{"id": "a", "title": "B"}', "id 'a' is already in line 1: keep one"),
     ],
 )
