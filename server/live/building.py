@@ -41,6 +41,9 @@ FEW_DOCUMENTS = 32
 OTHERS_SECONDS = 0.5
 """Time between two reads of what another server has encoded."""
 
+USED_SECONDS = 15.0
+"""Time after which a load stores again that it uses the vectors of its model."""
+
 LOADING_NICENESS = 15
 """Niceness of threads that load while the server serves. It is above that of the workers."""
 
@@ -76,6 +79,7 @@ class IndexBuilder:
     _encoded_texts: int = field(default=0, init=False)
     _waited: bool = field(default=False, init=False)
     _reported: float = field(default_factory=time.monotonic, init=False)
+    _used: float = field(default=-USED_SECONDS, init=False)
 
     def complete(self, index: LiveIndex) -> None:
         """Adds the completions of an index that was restored from a snapshot.
@@ -90,6 +94,7 @@ class IndexBuilder:
 
         Raises LoadingCancelled, BundleError if the model fails on a document or cannot encode it, or DatabaseDamaged.
         """
+        self._use_vectors()
         until = self.store.sequence
         self.progress.begin("indexing the stored documents", total=len(self.store))
         documents = self._stored(index)
@@ -123,6 +128,7 @@ class IndexBuilder:
         added = self._with_vectors(portion, map)
         if added:
             index.follow(added, [], sequence=added[-1].sequence)
+        self._use_vectors()
         self.progress.advance(len(index.state.slots.sequences))
         self._report(index)
 
@@ -131,6 +137,7 @@ class IndexBuilder:
         if not self._waited:
             log.info("another server encodes the documents for revision %s: waiting", self.bundle.manifest.revision)
             self._waited = True
+        self._use_vectors()
         self.cancelled.wait(OTHERS_SECONDS)
         self.check()
 
@@ -175,11 +182,19 @@ class IndexBuilder:
         """Waits for the graph that an index is building; raises LoadingCancelled if `cancelled` is set."""
         while not index.dense.wait(CHECK_SECONDS):
             self.check()
+            self._use_vectors()
 
     def check(self) -> None:
         """Raises LoadingCancelled if `cancelled` is set."""
         if self.cancelled.is_set():
             raise LoadingCancelled
+
+    def _use_vectors(self) -> None:
+        """Stores now and then that the vectors of the model are used, so that no other server deletes them."""
+        if self.store.is_shared and time.monotonic() - self._used >= USED_SECONDS:
+            with self.store.maintenance() as transaction:
+                transaction.use_vectors(self.bundle.manifest.revision)
+            self._used = time.monotonic()
 
     def _known(self, until: int) -> Iterator[tuple[int, Document]]:
         """Yields the live documents up to a sequence, in this order, with the fields that completions are made of."""
