@@ -21,6 +21,9 @@ POLL_SECONDS = 2.0
 WAIT_SECONDS = 0.2
 """Time of one wait for an announcement. `close` takes as long."""
 
+ANSWER_SECONDS = 2.0
+"""Time after which a store that does not answer counts as away, though it may only take long."""
+
 AWAY_SECONDS = 0.5
 """Pause after the store was away."""
 
@@ -42,6 +45,7 @@ class Follower:
         self._loop = asyncio.get_running_loop()
         self.lost: asyncio.Future[None] = self._loop.create_future()
         self._away_since: float | None = None
+        self._asked_since: float | None = None  # While it waits for an answer of the store.
         self._looked = -POLL_SECONDS
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
@@ -55,9 +59,10 @@ class Follower:
 
     @property
     def away_seconds(self) -> float:
-        """Time since the store has been away; 0 if it is not."""
-        since = self._away_since
-        return 0.0 if since is None else time.monotonic() - since
+        """Time since the store has been away, or has not answered; 0 if it answers."""
+        since = self._away_since or self._asked_since
+        seconds = 0.0 if since is None else time.monotonic() - since
+        return seconds if self.is_away or seconds > ANSWER_SECONDS else 0.0
 
     def look(self) -> None:
         """Applies the changes that the store has now. Blocks; any thread may call it. Raises StoreUnavailable."""
@@ -87,11 +92,16 @@ class Follower:
                 self._ended.wait(FAILED_SECONDS)
 
     def _follow(self) -> None:
-        announced = self._store.wait_for_change(WAIT_SECONDS)
-        is_due = time.monotonic() - self._looked >= POLL_SECONDS
-        if not is_due and announced <= self._committer.index.state.sequence:
-            return
-        self.look()
+        self._asked_since = time.monotonic()
+        try:
+            announced = self._store.wait_for_change(WAIT_SECONDS)
+            is_due = time.monotonic() - self._looked >= POLL_SECONDS
+            if not is_due and announced <= self._committer.index.state.sequence:
+                return
+            self._store.refresh()
+        finally:
+            self._asked_since = None
+        self._committer.catch_up()
         self._looked = time.monotonic()
         if self.is_away:
             log.info("the store is back")
