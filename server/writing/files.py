@@ -8,9 +8,13 @@ from server.catalogue.rules import RuleKind
 from server.catalogue.store import Store
 from server.progress import Progress
 from server.settings import Settings
+from server.writing.alone import alone
 from server.writing.file_import import FileLimits, import_file, read_difference
 from server.writing.rule_import import import_rules, read_rule_changes
 from server.writing.writer import Writer
+
+WORK = "import"
+"""The work that one server at a time does on a store; see `Store.alone`."""
 
 
 class Files(NamedTuple):
@@ -49,8 +53,12 @@ class Files(NamedTuple):
             read_rule_changes(kind, path, store, self.limits)
 
     async def import_all(self, store: Store, writer: Writer, progress: Progress) -> None:
-        """Imports what has changed in the files since their last import; see `import_file` and `import_rules`."""
-        if self.catalogue is not None:
-            await import_file(self.catalogue, store, writer, self.limits, progress)
-        for kind, path in self.rules.items():
-            await import_rules(kind, path, store, writer, self.limits)
+        """Imports what has changed in the files since their last import; see `import_file` and `import_rules`.
+
+        Servers of one store do so one after the other: a slow one would undo what was written after a fast one.
+        """
+        async with alone(store, WORK):
+            if self.catalogue is not None:
+                await import_file(self.catalogue, store, writer, self.limits, progress)
+            for kind, path in self.rules.items():
+                await import_rules(kind, path, store, writer, self.limits)

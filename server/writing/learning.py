@@ -4,10 +4,9 @@ The process has a low priority. New example queries are encoded as bulk work, a 
 """
 
 import asyncio
-import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 import msgspec
@@ -20,6 +19,7 @@ from server.feedback.learning import WORK, Lesson, Measured
 from server.feedback.process import Studied
 from server.logs.audit import AuditLog
 from server.metrics.feedback import FeedbackMetrics
+from server.writing.alone import alone
 from server.writing.promotions import PromotionChanges
 from server.writing.writer import Writer
 
@@ -27,9 +27,6 @@ log = logging.getLogger(__name__)
 
 PORTION_DOCUMENTS = 20
 """Documents that are changed at a time."""
-
-BUSY_SECONDS = 1.0
-"""Time after which a server looks again whether another one still learns."""
 
 FIRST_SECONDS = 3600.0
 """Longest time from the start until the server first learns on its own."""
@@ -111,7 +108,7 @@ class Learning:
                 self._audit.learnt(result="ok", changed=learnt.documents)
 
     async def _learn(self, *, dry_run: bool, undo: bool) -> Learnt:
-        async with self._running, self._alone():
+        async with self._running, alone(self._store, WORK):
             del self._waiting[dry_run, undo]
             if undo:
                 lesson, measured = Lesson([], await asyncio.to_thread(self._log.promotions)), None
@@ -125,15 +122,6 @@ class Learning:
             learnt = await self._apply(lesson)
             await self._count_promotions()
             return learnt._replace(measured=measured)
-
-    @contextlib.asynccontextmanager
-    async def _alone(self) -> AsyncIterator[None]:
-        """Waits until no other server learns from the store, and keeps them from it."""
-        with contextlib.ExitStack() as stack:
-            while not await asyncio.to_thread(stack.enter_context, self._store.alone(WORK)):
-                stack.close()
-                await asyncio.sleep(BUSY_SECONDS)
-            yield
 
     async def _apply(self, lesson: Lesson) -> Learnt:
         """Changes the documents of a lesson; returns what was changed."""

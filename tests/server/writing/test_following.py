@@ -6,11 +6,12 @@ import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
-from server.catalogue.changes import Delete
+from server.catalogue.changes import Delete, Outcome
 from server.catalogue.databases.postgresql import database, head
 from server.catalogue.location import DatabaseUrl
 from server.catalogue.store import Store
@@ -18,7 +19,7 @@ from server.errors import BundleError, LearningFailed, OutOfRange, SequenceNotSe
 from server.feedback.process import Studied
 from server.live import building
 from server.logs.audit import AuditLog
-from server.writing import following, learning, live_catalogue, purging
+from server.writing import alone, following, learning, live_catalogue, purging
 from tests.postgresql import Cluster, end_connections
 from tests.server.making import WatchedBundle, make_loaded, until
 from tests.server.writing.making import Core, running, titled, upserts
@@ -257,7 +258,7 @@ async def test_the_lag_grows_while_the_store_is_away_or_changes_wait(
 
 
 async def test_one_server_at_a_time_learns(core: Core, other: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(learning, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(alone, "BUSY_SECONDS", 0.05)
 
     async def study() -> Studied:
         raise LearningFailed("it is not asked")
@@ -323,3 +324,62 @@ async def test_a_commit_whose_end_was_unknown_is_found(core: Core, monkeypatch: 
     (outcome,) = await core.writer.upsert(upserts(titled("a", "환율")), request_id="call")
     assert (outcome.version, outcome.changed) == (1, True), "the repeated call gets the first one's outcome"
     assert core.store.sequence == 1
+
+
+async def test_a_store_that_does_not_answer_is_counted_as_lag(
+    core: Core, cluster: Cluster, url: DatabaseUrl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "POLL_SECONDS", 0.1)
+    monkeypatch.setattr(following, "ANSWER_SECONDS", 0.5)
+    await core.writer.upsert(upserts(titled("a", "환율")))
+    assert core.catalogue.lag_seconds == 0
+    with psycopg.connect(url.url) as blocking:
+        blocking.execute("LOCK TABLE chaja.log")
+        await until(lambda: core.catalogue.lag_seconds > 1)
+    await until(lambda: core.catalogue.lag_seconds == 0)
+
+
+async def test_the_vectors_of_a_bundle_that_loads_are_not_deleted(
+    core: Core, other: Store, other_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await core.writer.upsert(upserts(titled("a", "환율")))
+    bundle = WatchedBundle(other_bundle)
+    revision = bundle.manifest.revision
+    with other.maintenance() as transaction:
+        transaction.use_vectors(revision)
+        transaction.connection.execute("UPDATE revisions SET used_seconds = 0 WHERE revision = ?", (revision,))
+    make_loaded(bundle, other).index.close()
+    purger = purging.Purger(other, keep_vectors_seconds=3600)
+    while purger.purge():
+        pass
+    assert other.versioned(["a"], revision)["a"].vectors is not None
+
+
+async def test_servers_that_import_the_same_file_undo_no_write_that_follows_an_import(
+    tmp_path: Path, titled_bundle: Path, url: DatabaseUrl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alone, "BUSY_SECONDS", 0.05)
+    file = tmp_path / "catalogue.jsonl"
+    file.write_text('{"id": "a", "title": "환율"}\n', encoding="utf-8")
+    async with (
+        running(tmp_path / "one", titled_bundle, location=url) as fast,
+        running(tmp_path / "two", titled_bundle, location=url) as slow,
+    ):
+        imports, goes_on = slow.writer.import_file, asyncio.Event()
+
+        async def import_slowly(*arguments: Any) -> list[Outcome]:
+            await goes_on.wait()
+            return await imports(*arguments)
+
+        monkeypatch.setattr(slow.writer, "import_file", import_slowly)
+        second = asyncio.create_task(slow.import_file(file))
+        await asyncio.sleep(0.2)
+        first = asyncio.create_task(fast.import_file(file))
+        await asyncio.wait([first], timeout=1)  # It waits for the slow one.
+        if not first.done():
+            goes_on.set()
+        await first
+        await fast.writer.upsert(upserts(titled("a", "금리")))
+        goes_on.set()
+        await second
+        assert fast.stored("a").document.title == "금리"
