@@ -170,14 +170,18 @@ class Transaction:
             (revision, self._now),
         )
 
-    def forget_vectors(self, revision: str, *, limit: int) -> int:
-        """Deletes up to `limit` vectors of a model; returns their number."""
+    def forget_vectors(self, revision: str, *, limit: int) -> bool:
+        """Deletes up to `limit` vectors of a model; returns whether there may be more."""
         number = query_value(self.connection, "SELECT number FROM revisions WHERE revision = ?", (revision,))
-        return self._connection.execute(
+        deleted = self._connection.execute(
             "DELETE FROM vectors WHERE revision = ? "
             "AND sequence IN (SELECT sequence FROM vectors WHERE revision = ? LIMIT ?)",
             (number, number, limit),
         ).rowcount
+        if deleted:
+            return True
+        # Another server may have deleted the same ones.
+        return query_value(self._connection, "SELECT 1 FROM vectors WHERE revision = ? LIMIT 1", (number,)) is not None
 
     def remember_request(self, request_id: str, digest: bytes, outcomes: bytes) -> None:
         """Stores the answer to a call, in case the call is repeated."""
@@ -189,11 +193,11 @@ class Transaction:
             (request_id, self._now, digest, outcomes),
         )
 
-    def request_digest(self, request_id: str) -> bytes | None:
-        """Returns the digest of the call with a request_id; None if it is unknown."""
-        query = "SELECT digest FROM requests WHERE request_id = ?"
-        digest: bytes | None = query_value(self._connection, query, (request_id,))
-        return digest
+    def request(self, request_id: str) -> tuple[bytes, bytes] | None:
+        """Returns the digest and the outcomes of an answered call; None if the id is unknown."""
+        query = "SELECT digest, outcomes FROM requests WHERE request_id = ?"
+        row: tuple[bytes, bytes] | None = self._connection.execute(query, (request_id,)).fetchone()
+        return row
 
     def take_import(self, import_id: str, holder: str) -> int:
         """Gives an import to the call `holder`, also from a call of another server; returns its position, or 0."""

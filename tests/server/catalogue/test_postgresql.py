@@ -4,6 +4,7 @@ import contextlib
 import random
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -404,3 +405,21 @@ def test_servers_that_store_the_same_vectors_at_the_same_time_wait_for_each_othe
 
     with ThreadPoolExecutor() as pool:
         assert list(pool.map(write, range(4))) == [None] * 4
+
+
+def test_a_server_goes_on_to_delete_vectors_after_another_one_has_deleted_the_same(url: DatabaseUrl) -> None:
+    with contextlib.closing(Store(url)) as one, contextlib.closing(Store(url)) as two:
+        put(one, *(f"{number}" for number in range(20)))
+
+        def forget() -> bool:
+            with two.maintenance() as transaction:
+                return transaction.forget_vectors(REVISION, limit=10)
+
+        with ThreadPoolExecutor() as pool:
+            with one.maintenance() as transaction:
+                assert transaction.forget_vectors(REVISION, limit=10)
+                other = pool.submit(forget)
+                time.sleep(0.5)  # It waits for the end of this transaction.
+            assert other.result()
+        assert forget()
+        assert not forget()
