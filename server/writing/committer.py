@@ -243,7 +243,7 @@ class Committer:
             return error
 
     def _perform(self, request: CommitRequest, transaction: Transaction) -> list[Outcome]:
-        if request.call is not None and transaction.request_digest(request.call.id) != request.call.known_digest:
+        if request.call is not None and transaction.request(request.call.id) != request.call.known:
             raise Outdated
         outcomes = [
             self._delete(change, transaction) if isinstance(change, Delete) else self._put(change, request, transaction)

@@ -25,14 +25,14 @@ class RememberedCall(NamedTuple):
     Attributes:
         id: The request_id.
         digest: Digest of the call's content.
-        known_digest: Digest of the remembered call with this id; None if there is none.
+        known: Digest and outcomes of the remembered call with this id; None if there is none.
         done: For each change, its remembered result; None if it is still to be made.
         submitted: Positions of the changes that this attempt makes; None if it makes all.
     """
 
     id: str
     digest: bytes
-    known_digest: bytes | None
+    known: tuple[bytes, bytes] | None
     done: list[Done | None]
     submitted: Sequence[int] | None = None
 
@@ -59,7 +59,7 @@ def look_up(store: Store, request_id: str, digest: bytes, *, count: int) -> Reme
         return RememberedCall(request_id, digest, None, [None] * count)
     if row[0] != digest:
         raise InvalidRequest([Violation("request_id", "was used for another call: use a new one for each call")])
-    return RememberedCall(request_id, digest, digest, msgspec.json.decode(row[1], type=list[Done | None]))
+    return RememberedCall(request_id, digest, row, msgspec.json.decode(row[1], type=list[Done | None]))
 
 
 def remembered(request: RememberedCall, new: Sequence[Outcome]) -> bytes:

@@ -83,7 +83,7 @@ class Writer:
     async def delete_matching(self, filter: Filter, *, request_id: str = "") -> int:
         """Deletes all documents that match; returns their number."""
         call = await self._remembered(request_id, 0, "delete matching", repr(filter))
-        if call is not None and call.known_digest is not None:
+        if call is not None and call.known is not None:
             return len(call.done)
         return len(await self._committer.commit(CommitRequest(matching=filter, call=call)))
 
@@ -115,7 +115,7 @@ class Writer:
     async def change_rules(self, rules: RuleChanges, *, request_id: str = "") -> list[Outcome]:
         """Changes rules, all or none; returns the outcome of each. Raises UnfitRule or Conflict."""
         call = await self._remembered(request_id, len(rules.changes), "rules", rules.replaced, rules.changes)
-        if call is not None and call.known_digest is not None:
+        if call is not None and call.known is not None:
             return call.outcomes([])
         return await self._committer.commit(CommitRequest(rules=rules, call=call))
 

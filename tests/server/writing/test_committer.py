@@ -140,6 +140,30 @@ async def test_a_request_id_belongs_to_one_call(core: Core) -> None:
     assert core.store.sequence == 1
 
 
+async def test_a_change_that_a_repeated_call_has_made_is_remembered_beside_another_repetition(
+    core: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = [Upsert(titled("a")), Upsert(titled("b", "new"), 2)]
+    assert summary(await core.writer.upsert(call, request_id="call"))[1] == ("b", 0, False, "Conflict")
+    await core.writer.upsert(upserts(titled("b", "old")))
+    commit, goes_on, waits = core.committer.commit, asyncio.Event(), asyncio.Event()
+
+    async def commit_later(request: CommitRequest) -> list[Outcome]:
+        waits.set()
+        await goes_on.wait()
+        return await commit(request)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(core.committer, "commit", commit_later)
+        second = asyncio.create_task(core.writer.upsert(call, request_id="call"))
+        await waits.wait()
+    made = [("a", 1, True, None), ("b", 3, True, None)]
+    assert summary(await core.writer.upsert(call, request_id="call")) == made
+    goes_on.set()
+    assert summary(await second) == made
+    assert summary(await core.writer.upsert(call, request_id="call")) == made
+
+
 async def test_concurrent_calls_with_one_request_id_are_made_once(core: Core) -> None:
     both = await asyncio.gather(*(core.writer.upsert(upserts(titled("a")), request_id="key") for _ in range(5)))
     assert all(summary(outcomes) == [("a", 1, True, None)] for outcomes in both)
