@@ -154,8 +154,7 @@ class Store:
             ).fetchall()
         if rows:
             with self.maintenance() as transaction:
-                # Other servers may purge the same versions: in the same order, without a deadlock.
-                transaction.purge(sorted(row[0] for row in rows))
+                transaction.purge([row[0] for row in rows])
         return len(rows)
 
     def get(self, id: str, fields: Fields | None = None) -> Stored | None:

@@ -245,8 +245,8 @@ class Transaction:
         self.connection.executemany("DELETE FROM file_rules WHERE kind = ? AND id = ?", ((kind, id) for id in gone))
 
     def purge(self, sequences: Sequence[int]) -> None:
-        """Deletes retired versions."""
-        rows = [(sequence,) for sequence in sequences]
+        """Deletes retired versions, in one order, so that servers which delete the same ones do not deadlock."""
+        rows = [(sequence,) for sequence in sorted(sequences)]
         self.connection.executemany("DELETE FROM documents WHERE sequence = ? AND retired_seconds IS NOT NULL", rows)
         self.connection.executemany("DELETE FROM vectors WHERE sequence = ?", rows)
 
