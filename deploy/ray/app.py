@@ -141,6 +141,13 @@ class ShardDeployment:
         """Raises an error if Ray must replace the replica."""
         self._replica.check()
 
+    def __del__(self) -> None:
+        """Closes the replica, and removes its files. Ray Serve calls it when it ends a replica."""
+        if hasattr(self, "_replica"):  # Otherwise it has not started.
+            self._replica.close()
+        if hasattr(self, "_folder"):
+            self._folder.cleanup()
+
 
 class EncoderDeployment:
     """An encoder of queries and documents."""

@@ -28,6 +28,9 @@ from tests.tiny_bundle import make_bundle
 
 RUN_SECONDS = 200
 
+CLUSTER_DOCUMENTS = 20_000
+"""So many that a cluster which takes seconds to end has not encoded them before."""
+
 Content = dict[int, tuple[Document, bytes, bytes]]
 """The live documents of a store by sequence, with the spans and the matrix of their vectors."""
 
@@ -216,7 +219,7 @@ def test_a_cluster_encodes_and_its_loss_is_one_line(
 ) -> None:
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    catalogue = write_jsonl(tmp_path / "c.jsonl", rows(2000))
+    catalogue = write_jsonl(tmp_path / "c.jsonl", rows(CLUSTER_DOCUMENTS))
     few = write_jsonl(tmp_path / "few.jsonl", rows(10))
     (tmp_path / "data").mkdir()
     with tempfile.TemporaryDirectory(prefix="ray-") as folder, contextlib.ExitStack() as stack:
@@ -232,4 +235,4 @@ def test_a_cluster_encodes_and_its_loss_is_one_line(
     (line,) = [line for line in error.splitlines() if not line.startswith("[")]
     assert line.startswith("export: error: ")
     assert line.endswith("the same command continues with the others")
-    assert 256 <= len(content_of_store(tmp_path / "data", revision_of(default_bundle))) < 2000
+    assert 256 <= len(content_of_store(tmp_path / "data", revision_of(default_bundle))) < CLUSTER_DOCUMENTS
