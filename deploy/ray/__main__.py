@@ -56,6 +56,8 @@ def _options(given: Sequence[str]) -> "Options":
         raise StartError(INSTALL)
     from deploy.ray.app import Options  # noqa: PLC0415  Ray takes seconds to import.
 
+    if wrong := next((each for each in given if "=" not in each), None):
+        raise StartError(f"{wrong!r} has no value: arguments are name=value, as in deploy/ray/README.md")
     options = Options.model_validate(dict(each.partition("=")[::2] for each in given))
     _ = options.version
     data = options.settings.data

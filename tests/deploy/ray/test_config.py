@@ -47,6 +47,7 @@ def test_the_cpus_of_all_replicas_are_added_up() -> None:
     ("arguments", "message"),
     [
         (["bundle=b"], "data: field required"),
+        (["bundle=b", "data"], "'data' has no value: arguments are name=value"),
         (["bundle=b", "data=d", "shards=0"], "shards: input should be greater than or equal to 1"),
         (["bundle=b", "data=d", "shrads=2"], "shrads: extra inputs are not permitted"),
         (["bundle=/nowhere", "data=postgresql://db/chaja"], "/nowhere"),
