@@ -21,7 +21,7 @@ from server.catalogue.document import Document
 from server.catalogue.encoded import Vectors
 from server.catalogue.store import Store
 from server.catalogue.transaction import Transaction
-from server.errors import ChajaError, Conflict, NotReady
+from server.errors import ChajaError, Conflict, LoadingCancelled, NotReady
 from server.live.index import LiveIndex
 from server.logs.rate import Rate
 from server.metrics import Metrics
@@ -94,7 +94,7 @@ class Committer:
 
     Attributes:
         lock: The thread holds it while it commits a group and updates the index.
-        death: Done when an error has ended the thread.
+        death: Done when an error has ended the thread, or left the index with a part of others' changes.
     """
 
     def __init__(
@@ -141,7 +141,7 @@ class Committer:
 
     def catch_up(self) -> None:
         """Brings the index up to date with the store, if it is not. Any thread may call it; see `Store.refresh`."""
-        if self._is_behind:
+        if self._is_behind and not self._ended.is_set():
             self._behind_since = self._behind_since or time.monotonic()
             with self.lock:
                 self._follow_others()
@@ -165,14 +165,27 @@ class Committer:
     def _follow_others(self) -> None:
         if self._is_behind:
             self._behind_since = self._behind_since or time.monotonic()
-            self._catch_up(self.index)
+            try:
+                self._catch_up(self.index)
+            except (ChajaError, LoadingCancelled):
+                raise
+            except Exception:
+                # The index may have a part of the changes: this process makes and follows no more.
+                self._ended.set()
+                self._loop.call_soon_threadsafe(self._die)
+                raise
         self._behind_since = None
+
+    def _die(self) -> None:
+        if not self.death.done():
+            log.critical("the committer died: the index can follow the store no more")
+            self.death.set_result(None)
 
     def _run(self) -> None:
         group: list[CommitRequest] = []
         try:
             ending = False
-            while not ending:
+            while not ending and not self._ended.is_set():
                 taken = [self._waiting.get()]
                 while len(taken) < GROUP_REQUESTS and not self._waiting.empty():
                     taken.append(self._waiting.get())
@@ -185,9 +198,9 @@ class Committer:
                         self.index.refresh()
         except BaseException:
             # The store is intact, but the index may lack changes: this process makes no more changes.
-            log.critical("the committer died", exc_info=True)
+            log.exception("the committer failed")
             self._settle(group, NotReady("the server can make no more changes; try another server"))
-            self._loop.call_soon_threadsafe(self.death.set_result, None)
+            self._loop.call_soon_threadsafe(self._die)
         finally:
             self._ended.set()
             self._reject_waiting()

@@ -93,8 +93,7 @@ class LiveCatalogue:
         self._saved_graph_vectors = loaded.index.state.dense.graph_count
         self._new_index = loaded.saved_sequence < 0
         self._measuring = asyncio.Lock()
-        self._purger = Purger(store, keep_vectors_seconds=keep_vectors_seconds)
-        self._purger.use(loaded.index.revision)
+        self._purger = Purger(store, loaded.index.revision, keep_vectors_seconds=keep_vectors_seconds)
         self._describe()
         self._count_vectors()
         if snapshots is not None:

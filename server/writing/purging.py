@@ -3,6 +3,7 @@
 Each server stores at intervals which models it uses. So servers of one store may serve different bundles.
 """
 
+import math
 import time
 
 from server.catalogue.store import RETIRED_SECONDS, Store
@@ -20,12 +21,15 @@ STORED_PER_PERIOD = 4
 class Purger:
     """Purges a store, a little at a time, because writers may have to wait. One thread uses it at a time."""
 
-    def __init__(self, store: Store, *, keep_vectors_seconds: float) -> None:
-        """Keeps the vectors of models for `keep_vectors_seconds` after their last use, or until calls have ended."""
+    def __init__(self, store: Store, served: str, *, keep_vectors_seconds: float) -> None:
+        """Keeps the vectors of models for `keep_vectors_seconds` after their last use, or until calls have ended.
+
+        This server uses those of the revision `served`; the first `purge` stores that.
+        """
         self._store = store
         self._keep_seconds = max(RETIRED_SECONDS, keep_vectors_seconds)
-        self._used: set[str] = set()
-        self._stored = 0.0
+        self._used = {served}
+        self._stored = -math.inf
         self._forgotten: set[str] = set()
 
     def use(self, *revisions: str) -> None:

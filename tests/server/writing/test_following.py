@@ -15,7 +15,7 @@ from server.catalogue.changes import Delete, Outcome
 from server.catalogue.databases.postgresql import database, head
 from server.catalogue.location import DatabaseUrl
 from server.catalogue.store import Store
-from server.errors import BundleError, LearningFailed, OutOfRange, SequenceNotSeen, StoreUnavailable
+from server.errors import BundleError, LearningFailed, NotReady, OutOfRange, SequenceNotSeen, StoreUnavailable
 from server.feedback.process import Studied
 from server.live import building
 from server.logs.audit import AuditLog
@@ -123,6 +123,18 @@ async def test_the_vectors_of_another_servers_bundle_are_made_and_kept(
         revision = new.bundle.manifest.revision
         await until(lambda: old.store.versioned(["a"], revision)["a"].vectors is None)
         assert sorted(await old.found("환율")) == ["a", "b"]
+
+
+async def test_an_index_that_fails_on_a_change_is_not_used_any_more(
+    core: Core, other: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await core.writer.upsert(upserts(titled("a", "환율")))
+    monkeypatch.setattr(core.slot.engine.index, "follow", None)  # To call it is an error that is not expected.
+    with other.write() as transaction:
+        transaction.delete("a")
+    await until(core.catalogue.death.done)
+    with pytest.raises(NotReady):
+        await core.writer.upsert(upserts(titled("c", "환율")))
 
 
 async def test_a_watcher_is_told_of_changes_that_a_write_has_applied(core: Core, other: Store) -> None:
@@ -349,7 +361,7 @@ async def test_the_vectors_of_a_bundle_that_loads_are_not_deleted(
         transaction.use_vectors(revision)
         transaction.connection.execute("UPDATE revisions SET used_seconds = 0 WHERE revision = ?", (revision,))
     make_loaded(bundle, other).index.close()
-    purger = purging.Purger(other, keep_vectors_seconds=3600)
+    purger = purging.Purger(other, "another model", keep_vectors_seconds=3600)
     while purger.purge():
         pass
     assert other.versioned(["a"], revision)["a"].vectors is not None
