@@ -9,15 +9,12 @@ import socket
 import sys
 import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from deploy.ray.options import Options
 from server.catalogue.store import Store
 from server.errors import ChajaError, StartError
-
-if TYPE_CHECKING:
-    from deploy.ray.app import Options
 
 PROGRAM = "python -m deploy.ray"
 
@@ -50,12 +47,10 @@ def main() -> int:
     return 0
 
 
-def _options(given: Sequence[str]) -> "Options":
+def _options(given: Sequence[str]) -> Options:
     """Returns the options; raises ValidationError, or ChajaError if the bundle or the database cannot be used."""
     if importlib.util.find_spec("ray") is None:
         raise StartError(INSTALL)
-    from deploy.ray.app import Options  # noqa: PLC0415  Ray takes seconds to import.
-
     if wrong := next((each for each in given if "=" not in each), None):
         raise StartError(f"{wrong!r} has no value: arguments are name=value, as in deploy/ray/README.md")
     options = Options.model_validate(dict(each.partition("=")[::2] for each in given))
@@ -77,12 +72,13 @@ def _usable_port(port: int) -> int:
         raise StartError(f"port {port} cannot be used: {os.strerror(error.errno or 0).lower()}") from None
 
 
-def _serve(options: "Options", port: int) -> None:
-    import ray  # noqa: PLC0415
+def _serve(options: Options, port: int) -> None:
+    import ray  # noqa: PLC0415  Ray takes seconds to import.
     from ray import serve  # noqa: PLC0415
     from ray.serve.config import gRPCOptions  # noqa: PLC0415
 
-    from deploy.ray.app import NAME, SERVICERS, app  # noqa: PLC0415
+    from deploy.ray.app import SERVICERS, index, ingress  # noqa: PLC0415
+    from deploy.ray.ingress import NAME  # noqa: PLC0415
 
     ray.init(address="local", num_cpus=math.ceil(options.cpus) + 1, include_dashboard=False)
     try:
@@ -90,10 +86,16 @@ def _serve(options: "Options", port: int) -> None:
             http_options={"host": "127.0.0.1", "port": _usable_port(0)},
             grpc_options=gRPCOptions(port=port, grpc_servicer_functions=SERVICERS),
         )
-        serve.run(app(options), name=NAME)
+        serve.run_many(
+            [
+                serve.RunTarget(index(options.of_index), name=options.index, route_prefix=None),
+                serve.RunTarget(ingress(options.of_ingress), name=NAME),
+            ]
+        )
         stopped = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):  # Ray has set its own handlers.
             signal.signal(number, lambda *_: stopped.set())
+        print(f"the address of Ray is {ray.get_runtime_context().gcs_address}")
         print(f"serving {options.shards} shards on 127.0.0.1:{port}", flush=True)
         stopped.wait()
         serve.shutdown()  # type: ignore[no-untyped-call]

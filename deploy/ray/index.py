@@ -32,6 +32,8 @@ class ShardedIndex:
         self._rules_sequence = -1  # The rules are those of this sequence.
         self._state: ServedShards | None = None
         self._advancing = threading.Lock()
+        self.has_all_shards = False
+        """Whether all shards have answered at the same time."""
 
     @property
     def state(self) -> ServedShards:
@@ -56,6 +58,7 @@ class ShardedIndex:
                 reached = self._asker.reach(max(sequence, self._store.sequence))
                 if not reached:
                     raise ShardUnavailable(f"none of {self._asker.count} shards answers; try again in a moment")
+                self.has_all_shards = self.has_all_shards or len(reached) == self._asker.count
                 if self._go(reached):
                     return
 

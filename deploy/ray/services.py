@@ -124,6 +124,11 @@ class Services:
         """Returns the serialized answer to a serialized message; raises CallFailed. See `LocalCalls.call`."""
         return await self._calls.call(path, message, metadata=metadata, peer=peer, seconds=seconds)
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether the services are open, and all shards have answered."""
+        return self._opened and self._index.has_all_shards
+
     def check(self) -> None:
         """Raises an error if the process must be replaced."""
         if self._committer.death.done() or self._follower.lost.done() or self._slot.broken:
@@ -201,7 +206,7 @@ class Services:
 
     async def _maintain(self) -> None:
         while True:
-            if not self._opened or not self._index.is_complete:
+            if not self._opened or not self._index.is_complete or not self._index.has_all_shards:
                 await self._advance_soon()
             if not self._opened:
                 with contextlib.suppress(NotReady):

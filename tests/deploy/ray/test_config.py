@@ -9,7 +9,9 @@ from pydantic import ValidationError
 from ray.serve.schema import ServeDeploySchema
 
 from deploy.ray.__main__ import main
-from deploy.ray.app import NAME, SERVICERS, IngressDeployment, Options, app
+from deploy.ray.app import SERVICERS, index, ingress
+from deploy.ray.ingress import NAME, IngressDeployment
+from deploy.ray.options import IndexOptions, IngressOptions, Options
 from sample.server_process import REPOSITORY
 from server.catalogue.location import text_of
 from server.errors import BundleError
@@ -23,11 +25,13 @@ def test_the_configuration_is_one_of_ray_serve_and_has_all_services(tiny_bundle:
     config: Any = yaml.safe_load(CONFIG.read_text())
     ServeDeploySchema.model_validate(config)
     assert config["grpc_options"]["grpc_servicer_functions"] == SERVICERS
-    (application,) = config["applications"]
-    assert application["name"] == NAME
+    calls, documents = config["applications"]
+    assert (calls["name"], calls["args"]["index"]) == (NAME, documents["name"])
+    assert (calls["route_prefix"], documents["route_prefix"]) == ("/", None)
+    ingress(IngressOptions(**calls["args"]))
     with pytest.raises(BundleError):  # The bundle of the example does not exist.
-        app(Options(**application["args"]))
-    app(Options(**application["args"] | {"bundle": str(tiny_bundle)}))
+        index(IndexOptions(**documents["args"]))
+    index(IndexOptions(**documents["args"] | {"bundle": str(tiny_bundle)}))
 
 
 def test_the_ingress_has_every_method_and_no_name_twice() -> None:

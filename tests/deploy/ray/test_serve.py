@@ -1,6 +1,7 @@
 """The application on Ray Serve on this machine, over its gRPC ingress, beside a server of the same database."""
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -8,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +38,20 @@ class Application:
     """A running application."""
 
     def __init__(self, bundle: Path, url: DatabaseUrl, **options: float) -> None:
-        named = [f"{name}={value}" for name, value in options.items()]
-        flags = "flags=--longest-wait-seconds 60 --max-sequence-wait-seconds 10"
-        command = [sys.executable, "-m", "deploy.ray", "--port", "0", f"bundle={bundle}", f"data={text_of(url)}", flags]
+        flags = "--longest-wait-seconds 60 --max-sequence-wait-seconds 10"
+        self._options: dict[str, str | float] = {
+            "bundle": str(bundle),
+            "data": text_of(url),
+            "flags": flags,
+            **options,
+        }
+        named = [f"{name}={value}" for name, value in self._options.items()]
         self.process = subprocess.Popen(
-            [*command, *named], cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            [sys.executable, "-m", "deploy.ray", "--port", "0", *named],
+            cwd=REPOSITORY,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
         self.lines: list[str] = []
         self._reading = threading.Thread(target=self._read)
@@ -51,6 +62,17 @@ class Application:
         wait_until(lambda: self.process.poll() is not None or self._address(), seconds=START_SECONDS)
         assert self._address(), "\n".join(self.lines[-40:])
         return self._address()
+
+    def update(self, **options: str | float) -> None:
+        """Updates the application to other options, by the steps of README.md."""
+        ray = next(line.split()[-1] for line in self.lines if line.startswith("the address of Ray is "))
+        given = json.dumps(self._options | options)
+        command = [sys.executable, "-m", "tests.deploy.ray.updating", ray, given]
+        environment = {**os.environ, "RAY_AUTH_MODE": "token"}  # As Ray does on one machine.
+        updated = subprocess.run(
+            command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=START_SECONDS, check=False
+        )
+        assert updated.returncode == 0, updated.stderr
 
     def replicas(self, deployment: str) -> list[int]:
         """Returns the process ids of the replicas of a deployment."""
@@ -178,6 +200,31 @@ def test_a_hanging_replica_is_hedged_and_a_hanging_shard_reported(
         assert {hit.document_id for hit in answer.hits} < {hit.document_id for hit in expected.hits}
     search.allow_partial = False
     wait_until(lambda: answers(sharded, search) == expected, seconds=START_SECONDS)
+
+
+def test_an_update_to_an_index_with_another_number_of_shards_fails_no_call(
+    application: Application, sharded: Call, single: Call
+) -> None:
+    search = SearchRequest(query="카드 분실", mode=Mode.MODE_HYBRID, limit=10)
+    expected = comparable(single(search))
+    counts: list[int] = []
+    ended = threading.Event()
+
+    def search_all_the_time() -> None:
+        while not ended.is_set():
+            answer = sharded(search)
+            counts.append(answer.shard_count)
+            assert comparable(answer) == expected
+
+    with ThreadPoolExecutor() as pool:
+        searching = pool.submit(search_all_the_time)
+        try:
+            application.update(index="index-2", shards=1, replicas=1)
+            wait_until(lambda: not application.replicas("index:"), seconds=START_SECONDS)
+        finally:
+            ended.set()
+        searching.result()
+    assert (counts[0], counts[-1]) == (2, 1)
 
 
 def answers(call: Call, search: SearchRequest) -> Any:

@@ -1,0 +1,200 @@
+"""The ingress: answers gRPC calls with the server's services, over the shards of an index."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import grpc
+import numpy as np
+from numpy.typing import NDArray
+from ray import serve
+from ray.serve.exceptions import RayServeException
+
+from deploy.ray.asking import Asker
+from deploy.ray.deployments import Handle, Index, log_to_stderr, result_of
+from deploy.ray.encoding import RemoteBundle
+from deploy.ray.options import IngressOptions
+from deploy.ray.replicas import Answers, ShardCaller
+from deploy.ray.services import Services, make_services
+from deploy.ray.spans import Reached
+from server.encoding.tokenizer import Tokens
+from server.rpc.local import CallFailed
+from server.rpc.server import METHODS
+from server.sharding.messages import Question
+
+log = logging.getLogger(__name__)
+
+NAME = "chaja"
+"""The name of the application, and of its deployment."""
+
+THREADS = 16
+"""Threads of an ingress, each of which waits for the shards and encoders of one batch of texts."""
+
+HEALTH_METHODS = ["/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"]
+
+WAIT_SECONDS = 0.5
+"""Time between two looks whether the index is there and ready."""
+
+VERSION_SECONDS = 1.0
+"""Time for which a health check waits for the version of the index."""
+
+NO_STREAMS = "Ray Serve answers calls with one request and one answer: use a server, or unary methods"
+
+
+class RayReplica:
+    """Calls a replica of a shard through the handle of its deployment, which has no other."""
+
+    def __init__(self, handle: Handle, version: str) -> None:
+        self._handle = handle
+        self._version = version
+
+    async def ask(self, question: Question) -> Answers | None:
+        """Asks the replica."""
+        answers: Answers | None = await result_of(self._handle.ask.remote(question, self._version))
+        return answers
+
+    async def reach(self, sequence: int) -> Reached:
+        """Asks the replica for its states."""
+        reached: Reached = await result_of(self._handle.reach.remote(sequence, self._version))
+        return reached
+
+
+class Serialized:
+    """An answer that is serialized already. Ray Serve calls only this method of an answer."""
+
+    def __init__(self, message: bytes) -> None:
+        self._message = message
+
+    def SerializeToString(self) -> bytes:  # noqa: N802  as a message of protobuf
+        """Returns the message."""
+        return self._message
+
+
+class IngressDeployment:
+    """Answers the methods of all services."""
+
+    async def __init__(self, options: IngressOptions) -> None:  # type: ignore[misc]  # Ray Serve awaits it.
+        """Starts; while another ingress serves, returns only when this one can replace it."""
+        log_to_stderr()
+        self._options = options
+        self._encoder: Handle | None = None
+        self._version = ""
+        self._starting = asyncio.get_running_loop().create_task(self._start())
+        while not (self._starting.done() and self._starting.result().is_complete):
+            if not await asyncio.to_thread(_is_served):
+                return
+            await asyncio.sleep(WAIT_SECONDS)
+
+    async def answer(self, path: str, request: Any, grpc_context: Any) -> Serialized:
+        """Answers a unary call; sets its status and its trailers in the context."""
+        try:
+            async with asyncio.timeout(self._options.call_seconds):
+                services = await asyncio.shield(self._starting)
+        except TimeoutError:
+            grpc_context.set_code(grpc.StatusCode.UNAVAILABLE)
+            grpc_context.set_details("the index is still loading; try again in a few seconds")
+            return Serialized(b"")
+        try:
+            message = await services.call(
+                path,
+                request.SerializeToString(),
+                metadata=grpc_context.invocation_metadata(),
+                peer=grpc_context.peer(),
+                seconds=self._options.call_seconds,
+            )
+        except CallFailed as error:
+            grpc_context.set_code(error.code)
+            grpc_context.set_details(str(error))
+            grpc_context.set_trailing_metadata(list(error.trailers))
+            return Serialized(b"")
+        return Serialized(message)
+
+    async def check_health(self) -> None:
+        """Raises an error if Ray must replace the replica: it is broken, or the arguments of the index have changed."""
+        if not self._starting.done():
+            return
+        self._starting.result().check()
+        assert self._encoder is not None, "it has started"
+        with contextlib.suppress(Exception):  # An encoder that does not answer is no reason to restart.
+            async with asyncio.timeout(VERSION_SECONDS):
+                version = await result_of(self._encoder.version.remote())
+            if version != self._version:
+                log.error("the index is now %s, no longer %s", version, self._version)
+                self._version = ""
+        if not self._version:
+            raise RuntimeError("the index has another version")
+
+    async def _start(self) -> Services:
+        loop = asyncio.get_running_loop()
+        # Requests are read in its threads, which wait for the shards.
+        loop.set_default_executor(ThreadPoolExecutor(2 * THREADS, "ingress"))
+        encoder = self._encoder = await self._find()
+        index: Index = await result_of(encoder.index.remote())
+        version = self._version = index.options.version
+        settings = replace(index.options.settings, encode_workers=THREADS)
+
+        async def encoded(tokens: Sequence[Tokens]) -> NDArray[np.float32]:
+            vectors: NDArray[np.float32] = await result_of(encoder.encode.remote(tokens, version))
+            return vectors
+
+        def encode(tokens: Sequence[Tokens]) -> NDArray[np.float32]:
+            return asyncio.run_coroutine_threadsafe(encoded(tokens), loop).result()
+
+        bundle = await asyncio.to_thread(RemoteBundle, settings.bundle, encode, cutting=settings.cutting)
+        asker = Asker(
+            [ShardCaller([RayReplica(each, version) for each in replicas]) for replicas in index.shards],
+            loop,
+            hedge_seconds=self._options.hedge_seconds,
+            most_seconds=self._options.shard_seconds,
+        )
+        return await make_services(settings, bundle, asker)
+
+    async def _find(self) -> Handle:
+        """Waits until the application with the index has been deployed; returns the handle of its encoders."""
+        is_logged = False
+        while True:
+            try:
+                return await asyncio.to_thread(serve.get_app_handle, self._options.index)
+            except RayServeException:
+                if not is_logged:
+                    log.warning("waiting for the application %s, which has the index", self._options.index)
+                is_logged = True
+                await asyncio.sleep(WAIT_SECONDS)
+
+
+def _unary(path: str) -> Callable[..., Any]:
+    async def method(self: IngressDeployment, request: Any, grpc_context: Any) -> Serialized:
+        return await self.answer(path, request, grpc_context)
+
+    return method
+
+
+def _stream(path: str) -> Callable[..., Any]:
+    async def method(self: IngressDeployment, request: Any, grpc_context: Any) -> AsyncIterator[Serialized]:
+        grpc_context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        grpc_context.set_details(NO_STREAMS)
+        if path:  # A generator, as Ray Serve expects of a stream.
+            raise NotImplementedError(path)
+        yield Serialized(b"")
+
+    return method
+
+
+# Ray Serve finds the method of a call by its name alone, so that the names of all services must differ.
+for _service, _name, _kind in METHODS:
+    setattr(IngressDeployment, _name, (_unary if _kind == "unary" else _stream)(f"/{_service}/{_name}"))
+for _path, _make in zip(HEALTH_METHODS, (_unary, _stream), strict=True):
+    setattr(IngressDeployment, _path.rpartition("/")[2], _make(_path))
+
+
+def _is_served() -> bool:
+    """Returns whether another ingress serves: calls need not wait for this one."""
+    application = serve.status().applications.get(NAME)
+    ingress = application.deployments.get(NAME) if application else None
+    return ingress is not None and any(
+        number and state == "RUNNING" for state, number in ingress.replica_states.items()
+    )
