@@ -31,7 +31,7 @@ class ShardedIndex:
         self._rules = NO_RULES
         self._rules_sequence = -1  # The rules are those of this sequence.
         self._state: ServedShards | None = None
-        self._advancing = threading.Lock()
+        self._advancing, self._measuring = threading.Lock(), threading.Lock()
         self.has_all_shards = False
         """Whether all shards have answered at the same time."""
 
@@ -63,10 +63,15 @@ class ShardedIndex:
                     return
 
     def measure(self) -> None:
-        """Measures the baseline of scores again if the documents have changed much; raises ShardUnavailable."""
-        with self._advancing:
-            if self._state is not None and self._coordinator.unmeasured:
-                self._coordinator.measure()
+        """Measures the baseline of scores again if the documents have changed much.
+
+        Searches see newer states meanwhile. Raises ShardUnavailable or StateGone.
+        """
+        with self._measuring:
+            if self._state is None or not self._coordinator.unmeasured:
+                return
+            self._coordinator.measure()
+            with self._advancing:
                 self._publish(self._state.counts)
 
     def close(self) -> None:

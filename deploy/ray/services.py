@@ -118,6 +118,7 @@ class Services:
         self._register(settings, calls, metrics)
         self._calls = LocalCalls(calls)
         self._advancing: asyncio.Task[None] | None = None
+        self._measuring: asyncio.Task[None] | None = None
         self._maintaining = asyncio.create_task(self._maintain())
 
     async def call(self, path: str, message: bytes, *, metadata: Metadata, peer: str, seconds: float) -> bytes:
@@ -136,7 +137,7 @@ class Services:
 
     async def close(self) -> None:
         """Finishes the accepted changes, and ends the threads."""
-        for task in (self._maintaining, self._advancing):
+        for task in (self._maintaining, self._advancing, self._measuring):
             if task is not None:
                 task.cancel()
                 await asyncio.wait([task])
@@ -192,12 +193,23 @@ class Services:
     async def _advance(self) -> None:
         try:
             await asyncio.to_thread(self._index.advance)
-            await asyncio.to_thread(self._index.measure)
         except ChajaError as error:
             if self._failures.allow() is not None:
                 log.warning("searches stay at the state before: %s", error)
-        else:
-            self._reader.changed()
+            return
+        self._reader.changed()
+        if self._measuring is None or self._measuring.done():
+            self._measuring = asyncio.create_task(self._measure())
+
+    async def _measure(self) -> None:
+        state = None
+        try:
+            while state is not self._index.state:  # Searches see newer states meanwhile.
+                state = self._index.state
+                await asyncio.to_thread(self._index.measure)
+        except ChajaError as error:
+            if self._failures.allow() is not None:
+                log.warning("searches keep the baseline of scores that was measured before: %s", error)
 
     def _look(self) -> None:
         """Brings searches up to date with the store. Blocks; raises StoreUnavailable or ShardUnavailable."""
@@ -209,6 +221,8 @@ class Services:
             if not self._opened or not self._index.is_complete or not self._index.has_all_shards:
                 await self._advance_soon()
             if not self._opened:
+                if self._measuring is not None:
+                    await self._measuring
                 with contextlib.suppress(NotReady):
                     counts = self._index.state.counts
                     self._opened = True

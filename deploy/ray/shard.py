@@ -19,6 +19,9 @@ from server.writing.following import AWAY_SECONDS, FAILED_SECONDS, POLL_SECONDS,
 
 log = logging.getLogger(__name__)
 
+KEPT_SPANS = 1024
+"""Spans that are kept: more than states, of which those asked for lately stay longer than others."""
+
 BEHIND_SECONDS = 0.5
 """Time for which a question waits until the shard has read the change that it asks for."""
 
@@ -43,7 +46,7 @@ class ShardReplica:
         self._builder = loaded.builder
         self._graphs = loaded.index.dense.graph_generation
         self._shard = Shard(loaded.index, number=number, count=count)
-        self._spans = Spans(loaded.index.state.sequence, kept=KEPT_STATES)
+        self._spans = Spans(loaded.index.state.sequence, kept=KEPT_SPANS)
         self._looked = -POLL_SECONDS
         self._lost: ChangesLost | None = None
         log.info("shard %d of %d has %d documents", number, count, loaded.index.state.counts.documents)
@@ -64,7 +67,7 @@ class ShardReplica:
     def reach(self, sequence: int, *, seconds: float) -> Reached:
         """Waits, for some seconds at most, until the replica has read a change; returns the states that it has."""
         self._spans.wait(sequence, seconds=seconds)
-        return Reached(self._spans.all, self._shard.index.state.counts)
+        return Reached(self._spans.latest(KEPT_STATES), self._shard.index.state.counts)
 
     def check(self) -> None:
         """Raises an error if the replica must be replaced."""

@@ -53,6 +53,10 @@ class Spans:
         with self._added:
             return list(self._spans)
 
+    def latest(self, count: int) -> list[Span]:
+        """Returns the latest spans, at most `count`."""
+        return self.all[-count:]
+
     def wait(self, sequence: int, *, seconds: float) -> bool:
         """Waits until the shard has read the change with a sequence; returns whether it has."""
         until = time.monotonic() + seconds

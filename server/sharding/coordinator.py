@@ -129,9 +129,10 @@ class Coordinator:
         """Measures the baseline of scores of all shards, for this state and later ones."""
         state = self.state
         find = state.corpus().find_unreal
-        self._baseline = measured(self._probes, find, state.statistics, weight=self._title_weight)
+        baseline = measured(self._probes, find, state.statistics, weight=self._title_weight)
         self._measured_sequence = state.sequence
-        with self._lock:
+        with self._lock:  # Another thread may follow changes meanwhile.
+            self._baseline = baseline
             newest = max(self._states)
             self._states[newest] = replace(self._states[newest], baseline=self._baseline)
 
@@ -140,8 +141,9 @@ class Coordinator:
             return [answer for (answer,) in self._ask(Question(sequence, None, (CountTerms(terms),)))]
 
         statistics, synonyms = SummedStatistics(count), self._suggestions.view()
-        state = ShardedState(sequence, self._rules, self._baseline, self._ask, statistics, synonyms)
         with self._lock:
-            self._states[sequence] = state
+            self._states[sequence] = ShardedState(
+                sequence, self._rules, self._baseline, self._ask, statistics, synonyms
+            )
             for old in sorted(self._states)[: -self._kept_states]:
                 del self._states[old]

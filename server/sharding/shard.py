@@ -12,7 +12,8 @@ from server.sharding.messages import Question
 from server.sharding.placement import shard_of
 
 KEPT_STATES = 32
-"""States that a shard keeps: a search asks all shards for the same one, and some may already have later ones."""
+"""States that a shard keeps, those asked for lately before others: a search asks all shards for the same one, several
+times, and some may already have later ones."""
 
 
 class StateGone(NotReady):
@@ -57,9 +58,10 @@ class Shard:
     def answer(self, question: Question) -> tuple[Any, ...]:
         """Answers all requests of a question; raises StateGone."""
         with self._lock:
-            state = self._states.get(question.sequence)
-        if state is None:
-            raise StateGone(f"shard {self._number} does not have the documents of sequence {question.sequence}")
+            state = self._states.pop(question.sequence, None)
+            if state is None:
+                raise StateGone(f"shard {self._number} does not have the documents of sequence {question.sequence}")
+            self._states[question.sequence] = state  # The search may ask for it again: it is the last one to go.
         corpus = state.corpus(question.filter)
         return tuple(request.answer(corpus) for request in question.requests)
 
@@ -69,6 +71,7 @@ class Shard:
             known = self._states.get(state.sequence)
             if known is not None and known.slots.live is not state.slots.live:
                 return  # Changes are being applied in portions: the state of the sequence is that before them.
+            self._states.pop(state.sequence, None)
             self._states[state.sequence] = state
-            for sequence in sorted(self._states)[: -self._kept_states]:
-                del self._states[sequence]
+            while len(self._states) > self._kept_states:
+                del self._states[next(iter(self._states))]
