@@ -1,6 +1,7 @@
 """Runs the application on this machine, until SIGTERM or Ctrl-C: `python -m deploy.ray shards=2 bundle=… data=…`."""
 
 import argparse
+import contextlib
 import importlib.util
 import math
 import os
@@ -8,7 +9,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pydantic import ValidationError
 
@@ -22,6 +23,9 @@ PROGRAM = "python -m deploy.ray"
 INSTALL = "shards need Ray: pip install 'ray[serve]>=2.60,<3'"
 
 MAX_PORT = 65535
+
+STOP_SECONDS = 10.0
+"""Time for running calls to end after SIGTERM or Ctrl-C."""
 
 
 def main() -> int:
@@ -98,9 +102,17 @@ def _serve(options: Options, port: int) -> None:
         print(f"the address of Ray is {ray.get_runtime_context().gcs_address}")
         print(f"serving {options.shards} shards on 127.0.0.1:{port}", flush=True)
         stopped.wait()
-        serve.shutdown()  # type: ignore[no-untyped-call]
+        # Ray Serve waits for half a minute if its controller ends too early for an answer.
+        ending = threading.Thread(target=_end, args=[serve.shutdown], daemon=True)
+        ending.start()
+        ending.join(STOP_SECONDS)
     finally:
         ray.shutdown()
+
+
+def _end(shut_down: Callable[[], object]) -> None:
+    with contextlib.suppress(Exception):  # `ray.shutdown` ends what is left.
+        shut_down()
 
 
 if __name__ == "__main__":
