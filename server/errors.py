@@ -83,7 +83,7 @@ class UnfitRule(ChajaError):
 
 
 class UnknownMethod(ChajaError):
-    """A call names a method that does not exist."""
+    """A call names a method that the server does not have."""
 
 
 class NotAuthenticated(ChajaError):

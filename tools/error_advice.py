@@ -6,7 +6,8 @@ from server import errors
 
 ADVICE: dict[type[errors.ChajaError], str] = {
     errors.InvalidRequest: "Correct the fields that `google.rpc.BadRequest` names. Do not repeat the call as it is.",
-    errors.UnknownMethod: "Check the method's name and the server's version (`InfoService.GetServerInfo`).",
+    errors.UnknownMethod: "Check the method's name and the server's version (`InfoService.GetServerInfo`). Shards lack "
+    "some methods.",
     errors.NotAuthenticated: "Send a valid token in `authorization: Bearer …`.",
     errors.NotAllowed: "Use a token with the role that the metadata field `needed_role` names.",
     errors.NotReady: "Try another server, or the same one again with backoff.",

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -22,6 +22,9 @@ from deploy.ray.replicas import Answers, ShardCaller
 from deploy.ray.services import Services, make_services
 from deploy.ray.spans import Reached
 from server.encoding.tokenizer import Tokens
+from server.errors import NotReady
+from server.metrics import Method
+from server.rpc.errors import ROW_OF
 from server.rpc.local import CallFailed
 from server.rpc.server import METHODS
 from server.sharding.messages import Question
@@ -34,7 +37,7 @@ NAME = "chaja"
 THREADS = 16
 """Threads of an ingress, each of which waits for the shards and encoders of one batch of texts."""
 
-HEALTH_METHODS = ["/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"]
+HEALTH = "grpc.health.v1.Health"
 
 WAIT_SECONDS = 0.5
 """Time between two looks whether the index is there and ready."""
@@ -42,7 +45,9 @@ WAIT_SECONDS = 0.5
 VERSION_SECONDS = 1.0
 """Time for which a health check waits for the version of the index."""
 
-NO_STREAMS = "Ray Serve answers calls with one request and one answer: use a server, or unary methods"
+NO_STREAMS = "shards take no streams of requests: call Search, BatchSearch or UpsertDocuments, or another server"
+
+NO_WATCH = "Ray Serve sends each call to any ingress, so no health can be watched: call Check"
 
 
 class RayReplica:
@@ -92,26 +97,23 @@ class IngressDeployment:
     async def answer(self, path: str, request: Any, grpc_context: Any) -> Serialized:
         """Answers a unary call; sets its status and its trailers in the context."""
         try:
-            async with asyncio.timeout(self._options.call_seconds):
-                services = await asyncio.shield(self._starting)
-        except TimeoutError:
-            grpc_context.set_code(grpc.StatusCode.UNAVAILABLE)
-            grpc_context.set_details("the index is still loading; try again in a few seconds")
-            return Serialized(b"")
-        try:
-            message = await services.call(
-                path,
-                request.SerializeToString(),
-                metadata=grpc_context.invocation_metadata(),
-                peer=grpc_context.peer(),
-                seconds=self._options.call_seconds,
-            )
+            services = await self._services()
+            return Serialized(await services.call(path, **self._arguments(request, grpc_context)))
         except CallFailed as error:
-            grpc_context.set_code(error.code)
-            grpc_context.set_details(str(error))
+            _fail(grpc_context, error.code, str(error))
             grpc_context.set_trailing_metadata(list(error.trailers))
             return Serialized(b"")
-        return Serialized(message)
+
+    async def stream(self, path: str, request: Any, grpc_context: Any) -> AsyncGenerator[Serialized, None]:
+        """Answers a call with a stream. If it fails, raises an error after it has set the status in the context."""
+        try:
+            services = await self._services()
+            async with contextlib.aclosing(services.stream(path, **self._arguments(request, grpc_context))) as answers:
+                async for answer in answers:
+                    yield Serialized(answer)
+        except CallFailed as error:
+            _fail(grpc_context, error.code, str(error))
+            raise RuntimeError(str(error)) from None
 
     async def check_health(self) -> None:
         """Raises an error if Ray must replace the replica: it is broken, or the arguments of the index have changed."""
@@ -127,6 +129,23 @@ class IngressDeployment:
                 self._version = ""
         if not self._version:
             raise RuntimeError("the index has another version")
+
+    async def _services(self) -> Services:
+        """Returns the services once they have been made; raises CallFailed if that takes longer than a call may."""
+        try:
+            async with asyncio.timeout(self._options.call_seconds):
+                return await asyncio.shield(self._starting)
+        except TimeoutError:
+            message = "the index is still loading; try again in a few seconds"
+            raise CallFailed(grpc.StatusCode.UNAVAILABLE, ROW_OF[NotReady].reason, message) from None
+
+    def _arguments(self, request: Any, grpc_context: Any) -> dict[str, Any]:
+        return {
+            "message": request.SerializeToString(),
+            "metadata": grpc_context.invocation_metadata(),
+            "peer": grpc_context.peer(),
+            "seconds": self._options.call_seconds,
+        }
 
     async def _start(self) -> Services:
         loop = asyncio.get_running_loop()
@@ -174,21 +193,35 @@ def _unary(path: str) -> Callable[..., Any]:
 
 
 def _stream(path: str) -> Callable[..., Any]:
-    async def method(self: IngressDeployment, request: Any, grpc_context: Any) -> AsyncIterator[Serialized]:
-        grpc_context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        grpc_context.set_details(NO_STREAMS)
-        if path:  # A generator, as Ray Serve expects of a stream.
-            raise NotImplementedError(path)
+    async def method(self: IngressDeployment, request: Any, grpc_context: Any) -> AsyncGenerator[Serialized, None]:
+        async with contextlib.aclosing(self.stream(path, request, grpc_context)) as answers:
+            async for answer in answers:
+                yield answer
+
+    return method
+
+
+def _refused(reason: str) -> Callable[..., Any]:
+    async def method(self: IngressDeployment, request: Any, grpc_context: Any) -> AsyncGenerator[Serialized, None]:
+        _fail(grpc_context, grpc.StatusCode.UNIMPLEMENTED, reason)
+        if reason:  # A generator, as Ray Serve expects of a stream.
+            raise NotImplementedError(reason)
         yield Serialized(b"")
 
     return method
 
 
+def _fail(grpc_context: Any, code: grpc.StatusCode, message: str) -> None:
+    grpc_context.set_code(code)
+    grpc_context.set_details(message)
+
+
 # Ray Serve finds the method of a call by its name alone, so that the names of all services must differ.
-for _service, _name, _kind in METHODS:
-    setattr(IngressDeployment, _name, (_unary if _kind == "unary" else _stream)(f"/{_service}/{_name}"))
-for _path, _make in zip(HEALTH_METHODS, (_unary, _stream), strict=True):
-    setattr(IngressDeployment, _path.rpartition("/")[2], _make(_path))
+for _service, _name, _kind in [*METHODS, Method(HEALTH, "Check", "unary")]:
+    _answer = _unary if _kind == "unary" else _stream
+    setattr(IngressDeployment, _name, _answer(f"/{_service}/{_name}"))
+for _name in [*(method.name for method in METHODS if method.kind == "bidi_stream"), "Watch"]:
+    setattr(IngressDeployment, _name, _refused(NO_WATCH if _name == "Watch" else NO_STREAMS))
 
 
 def _is_served() -> bool:

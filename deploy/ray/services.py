@@ -7,9 +7,10 @@ other processes.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any, TypeVar, cast
 
+import grpc
 from grpc_health.v1 import health_pb2_grpc
 
 from chaja.v1 import (
@@ -20,6 +21,8 @@ from chaja.v1 import (
     add_SearchServiceServicer_to_server,
     add_SuggestServiceServicer_to_server,
     add_SynonymServiceServicer_to_server,
+    admin_pb2,
+    feedback_pb2,
 )
 from deploy.ray.asking import Asker
 from deploy.ray.index import ShardedIndex
@@ -29,7 +32,7 @@ from server.catalogue.store import Store
 from server.encoding.bundle import Bundle
 from server.encoding.cache import EmbeddingCache
 from server.engine import Engine, EngineSlot
-from server.errors import ChajaError, NotReady
+from server.errors import ChajaError, NotReady, UnknownMethod
 from server.live.index import LiveIndex, field_weights
 from server.logs.access import AccessLog
 from server.logs.audit import AuditLog
@@ -68,6 +71,9 @@ from server.writing.writer import Writer
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+LACKED_SERVICES = [*feedback_pb2.DESCRIPTOR.services_by_name.values(), *admin_pb2.DESCRIPTOR.services_by_name.values()]
+"""The services of a server that shards do not have. All their methods are unary."""
 
 MAINTENANCE_SECONDS = 0.5
 """Time between two looks whether the shards have a newer state, as after the restart of one."""
@@ -130,6 +136,12 @@ class Services:
         """Whether the services are open, and all shards have answered."""
         return self._opened and self._index.has_all_shards
 
+    def stream(
+        self, path: str, message: bytes, *, metadata: Metadata, peer: str, seconds: float
+    ) -> AsyncGenerator[bytes, None]:
+        """Yields the serialized answers of a method that answers with a stream; see `LocalCalls.stream`."""
+        return self._calls.stream(path, message, metadata=metadata, peer=peer, seconds=seconds)
+
     def check(self) -> None:
         """Raises an error if the process must be replaced."""
         if self._committer.death.done() or self._follower.lost.done() or self._slot.broken:
@@ -170,6 +182,10 @@ class Services:
         add_MerchandisingServiceServicer_to_server(merchandising, server)
         add_EncodeServiceServicer_to_server(EncodeServicer(slot, limits, queries), server)
         add_InfoServiceServicer_to_server(InfoServicer(slot, limits, writable=True), server)
+        refuse: Any = grpc.unary_unary_rpc_method_handler(_refuse)
+        for descriptor in LACKED_SERVICES:
+            handlers = {method.name: refuse for method in descriptor.methods}
+            calls.add_registered_method_handlers(descriptor.full_name, handlers)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
 
     def _when_open(self, service: T) -> Callable[[], T]:
@@ -230,6 +246,10 @@ class Services:
                     self._health.serve()
                     log.info("serving %d documents, %d vectors", counts.documents, counts.vectors)
             await asyncio.sleep(MAINTENANCE_SECONDS)
+
+
+async def _refuse(request: bytes, context: Any) -> bytes:
+    raise UnknownMethod("shards do not have this service: call a server of the same database, without shards")
 
 
 async def make_services(settings: Settings, bundle: Bundle, asker: Asker) -> Services:

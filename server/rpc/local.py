@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any, NamedTuple
 
 import grpc
@@ -67,6 +67,29 @@ class LocalCalls:
         finally:
             context.end()
 
+    async def stream(
+        self, method: str, message: bytes, *, metadata: Metadata, peer: str, seconds: float
+    ) -> AsyncGenerator[bytes, None]:
+        """Yields the serialized answers of a method that answers with a stream; otherwise as `call`."""
+        details: Any = _Details(method, tuple(metadata))
+        handler: Any = self._calls.service(details)
+        context = _Context(message, peer=peer, seconds=seconds)
+        answering = asyncio.create_task(handler.stream_stream(None, context))
+        try:
+            while (answer := await context.next_answer(answering)) is not None:
+                yield answer
+            await answering
+        except grpc.aio.AbortError:
+            assert context.failure is not None, "abort sets it"
+            raise context.failure from None
+        except TimeoutError:
+            row, error = ROW_OF[DeadlinePassed], DeadlinePassed()
+            raise CallFailed(row.code, row.reason, str(error)) from None
+        finally:
+            answering.cancel()
+            await asyncio.wait([answering])
+            context.end()
+
 
 class _Details(NamedTuple):
     """The method and the metadata of a call, with the names of `grpc.HandlerCallDetails`."""
@@ -83,6 +106,7 @@ class _Context:
         self._peer = peer
         self._deadline = time.monotonic() + seconds
         self._on_done: list[Callable[[Any], object]] = []
+        self._answers: asyncio.Queue[bytes] = asyncio.Queue(maxsize=1)
         self.failure: CallFailed | None = None
 
     def peer(self) -> str:
@@ -93,6 +117,24 @@ class _Context:
 
     async def read(self) -> object:
         return self._unread.pop() if self._unread else grpc.aio.EOF
+
+    async def write(self, answer: bytes) -> None:
+        """Returns when the answer before this one has been taken."""
+        await self._answers.put(answer)
+
+    async def next_answer(self, answering: asyncio.Task[None]) -> bytes | None:
+        """Returns the next answer of a stream, or None once their task has ended; raises TimeoutError."""
+        taking = asyncio.create_task(self._answers.get())
+        try:
+            ends = [taking, answering]
+            done, _ = await asyncio.wait(ends, timeout=self.time_remaining(), return_when=asyncio.FIRST_COMPLETED)
+            if not done:
+                raise TimeoutError
+            if taking in done:
+                return taking.result()
+        finally:
+            taking.cancel()
+        return None if self._answers.empty() else self._answers.get_nowait()
 
     async def abort(self, code: grpc.StatusCode, details: str = "", trailing_metadata: Any = ()) -> None:
         self.failure = _failure(code, details, tuple(trailing_metadata))

@@ -17,7 +17,17 @@ import grpc
 import pytest
 from google.rpc.error_details_pb2 import ErrorInfo
 
-from chaja.v1 import GetServerInfoRequest, Mode, SearchRequest, SearchServiceStub, UpsertDocumentsRequest
+from chaja.v1 import (
+    CatalogServiceStub,
+    FeedbackServiceStub,
+    GetServerInfoRequest,
+    ListPromotionsRequest,
+    Mode,
+    SearchRequest,
+    SearchServiceStub,
+    UpsertDocumentsRequest,
+    WatchChangesRequest,
+)
 from sample.server_process import REPOSITORY, running_server
 from server.catalogue.location import DatabaseUrl, text_of
 from tests.conftest import SAMPLE_CATALOGUE, server_flags
@@ -164,6 +174,23 @@ def test_errors_and_streams_of_the_ingress(channel: grpc.Channel, sharded: Call,
     stub: Any = SearchServiceStub(channel)
     error = error_of(lambda: list(stub.SearchStream(iter([SearchRequest(query="카드")]), timeout=20)))
     assert error.code() is grpc.StatusCode.UNIMPLEMENTED
+    assert "call Search, BatchSearch" in str(error.details())
+    feedback: Any = FeedbackServiceStub(channel)
+    error = error_of(lambda: feedback.ListPromotions(ListPromotionsRequest(), timeout=20))
+    assert error.code() is grpc.StatusCode.UNIMPLEMENTED
+    assert "call a server of the same database" in str(error.details())
+
+
+def test_changes_are_watched_through_the_ingress(channel: grpc.Channel, sharded: Call, single: Call) -> None:
+    catalog: Any = CatalogServiceStub(channel)
+    before = write(sharded, "watched")
+    changes = catalog.WatchChanges(WatchChangesRequest(after_sequence=before - 5), timeout=30)
+    assert [change.sequence for change in next(changes).changes] == list(range(before - 4, before + 1))
+    after = write(single, "watched again")
+    assert next(changes).changes[0].sequence == after - 4
+    changes.cancel()
+    error = error_of(lambda: next(catalog.WatchChanges(WatchChangesRequest(after_sequence=-1), timeout=30)))
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
 def test_a_killed_replica_costs_no_answer(application: Application, sharded: Call, single: Call) -> None:
@@ -205,7 +232,7 @@ def test_a_hanging_replica_is_hedged_and_a_hanging_shard_reported(
 def test_an_update_to_an_index_with_another_number_of_shards_fails_no_call(
     application: Application, sharded: Call, single: Call
 ) -> None:
-    search = SearchRequest(query="카드 분실", mode=Mode.MODE_HYBRID, limit=10)
+    search = SearchRequest(query="카드 분실", mode=Mode.MODE_LEXICAL, limit=10)
     expected = comparable(single(search))
     counts: list[int] = []
     ended = threading.Event()

@@ -1,7 +1,8 @@
 """Calls inside the process, in a table of calls of one service."""
 
 import asyncio
-from collections.abc import Iterable
+import contextlib
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from chaja.v1 import (
     SearchRequest,
     SearchResponse,
+    SearchStreamResponse,
     add_SearchServiceServicer_to_server,
 )
 from server.errors import NotReady, Overloaded
@@ -27,13 +29,23 @@ from server.security.access import Access
 from server.security.tokens import AccessTokens
 
 SEARCH = "/chaja.v1.SearchService/Search"
+SEARCH_STREAM = "/chaja.v1.SearchService/SearchStream"
 TOKEN = "correct-horse-battery"
 
 
 class Searches:
     """Answers, fails or hangs by the query."""
 
-    BatchSearch = SearchStream = None
+    BatchSearch = None
+
+    async def SearchStream(self, requests: AsyncIterator[SearchRequest], context: Any) -> AsyncIterator[Any]:
+        async for request in requests:
+            for number in range(3):
+                if request.query == f"fail at {number}":
+                    raise NotReady("not yet")
+                if request.query == f"wait at {number}":
+                    await asyncio.Event().wait()
+                yield SearchStreamResponse(response=SearchResponse(sequence=number))
 
     async def Search(self, request: SearchRequest, context: Any) -> SearchResponse:
         match request.query:
@@ -71,6 +83,14 @@ class Table:
         message = SearchRequest(query=query).SerializeToString()
         answer = await self.local.call(SEARCH, message, metadata=metadata, peer="http:test", seconds=seconds)
         return SearchResponse.FromString(answer)
+
+    async def numbers(self, query: str, *, seconds: float = 5.0) -> AsyncIterator[int]:
+        """Yields the sequences of a streamed answer."""
+        message = SearchRequest(query=query).SerializeToString()
+        answers = self.local.stream(SEARCH_STREAM, message, metadata=(), peer="http:test", seconds=seconds)
+        async with contextlib.aclosing(answers):
+            async for answer in answers:
+                yield SearchStreamResponse.FromString(answer).response.sequence
 
     def handled(self, code: str) -> float | None:
         labels = {
@@ -120,6 +140,34 @@ async def test_a_call_ends_at_its_deadline() -> None:
     assert (failed.code, failed.reason) == (grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_PASSED")
     assert table.handled("DeadlineExceeded") == 1
     assert table.calls.connections.calls == 0
+
+
+async def numbers_into(seen: list[int], numbers: AsyncIterator[int]) -> None:
+    async for number in numbers:
+        seen.append(number)
+
+
+async def test_a_streamed_answer_has_all_messages_then_its_error() -> None:
+    table = Table()
+    assert [number async for number in table.numbers("hello")] == [0, 1, 2]
+    seen: list[list[int]] = []
+    for query, reason in (("fail at 2", "NOT_READY"), ("fail at 0", "NOT_READY"), ("wait at 1", "DEADLINE_PASSED")):
+        numbers: Any = table.numbers(query, seconds=0.2)
+        seen.append([])
+        with pytest.raises(CallFailed) as failed:
+            await numbers_into(seen[-1], numbers)
+        assert failed.value.reason == reason
+    assert seen == [[0, 1], [], [0]]
+    assert (table.calls.connections.calls, len(table.calls.running)) == (0, 0)
+
+
+async def test_a_stream_that_its_caller_leaves_ends() -> None:
+    table = Table()
+    numbers: Any = table.numbers("wait at 1")
+    assert await anext(numbers) == 0
+    assert len(table.calls.running) == 1
+    await numbers.aclose()
+    assert (table.calls.connections.calls, len(table.calls.running)) == (0, 0)
 
 
 async def test_tokens_are_checked(tmp_path: Path) -> None:
