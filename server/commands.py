@@ -1,10 +1,11 @@
-"""Commands for the operator of a store: backup, restore, check, export-catalogue, migrate, learn, shadow.
+"""Commands for the operator of a store: backup, restore, check, export-catalogue, migrate, accept-loss, learn, shadow.
 
     python -m server backup --data DIR [--to FILE]
     python -m server restore --data DIR --from FILE
     python -m server check --data DIR
     python -m server export-catalogue --data DIR [--to FILE] [--synonyms-to FILE] [--rules-to FILE]
     python -m server migrate --data URL
+    python -m server accept-loss --data URL
 
 All but restore and learn may run while a server uses the directory. Where --data is required, the environment variable
 CHAJA_DATA replaces it: a URL with a password then is in no list of processes.
@@ -125,6 +126,17 @@ def _migrate(options: argparse.Namespace) -> None:
     print(f"{options.data} has schema {after}" + (" already" if before == after else f"; it had {before or 'none'}"))
 
 
+def _accept_loss(options: argparse.Namespace) -> None:
+    if not isinstance(options.data, DatabaseUrl):
+        raise StoreError("accept-loss is for a database of PostgreSQL: use restore for a directory")
+    from server.catalogue.databases.postgresql.losses import accept_losses  # noqa: PLC0415 It is an extra.
+
+    if (sequence := accept_losses(options.data)) is None:
+        print(f"{options.data} has lost no change that a server knows of: nothing was done")
+    else:
+        print(f"{options.data} continues after change {sequence}: restart the servers that refuse calls")
+
+
 def _learn(options: argparse.Namespace) -> None:
     from server.feedback.command import learn  # noqa: PLC0415 Its imports are slow.
 
@@ -187,6 +199,12 @@ COMMANDS = {
     "migrate": Command(
         "Make the tables of a database in PostgreSQL, or bring those of an older version up to date.",
         _migrate,
+        {},
+        reads=False,
+    ),
+    "accept-loss": Command(
+        "Go on without the changes that a database in PostgreSQL has lost, as in a failover. Servers refuse it before.",
+        _accept_loss,
         {},
         reads=False,
     ),

@@ -13,7 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 Status = health_pb2.HealthCheckResponse
 
-State = Literal["loading", "serving", "lagging", "draining", "failing"]
+State = Literal["loading", "serving", "lagging", "refusing", "draining", "failing"]
 """State of the whole server. Lagging: searches lack changes of the store. Failing: a thread has died."""
 
 LIVENESS = "liveness"
@@ -27,7 +27,7 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
         """Starts as NOT_SERVING, except for liveness; `services` are the names that clients may check."""
         self._services = ["", *services]
         self._is_alive, self._is_serving, self._is_lagging = True, False, False
-        self._shutting_down = self._ended = False
+        self._is_refusing = self._shutting_down = self._ended = False
         self._changed = asyncio.Event()
 
     def serve(self) -> None:
@@ -39,7 +39,8 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
         self._set(is_alive=False, is_serving=False)
 
     def refuse(self) -> None:
-        """Reports NOT_SERVING except for liveness: a restart would not help."""
+        """Reports NOT_SERVING except for liveness, because the store has lost changes: a restart would not help."""
+        self._is_refusing = True
         self._set(is_alive=self._is_alive, is_serving=False)
 
     def lag(self, *, is_lagging: bool) -> None:
@@ -68,6 +69,8 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
             return "draining"
         if not self.alive():
             return "failing"
+        if self._is_refusing:
+            return "refusing"
         if self._is_serving and self._is_lagging:
             return "lagging"
         return "serving" if self.ready() else "loading"

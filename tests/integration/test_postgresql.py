@@ -1,11 +1,13 @@
 """A server over PostgreSQL: a restart of either, writes meanwhile, and a failover that has lost changes."""
 
 import contextlib
+import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import grpc
 import psycopg
@@ -259,3 +261,12 @@ def test_a_failover_that_lost_changes_ends_the_service(tiny_bundle: Path) -> Non
                     error_of(catalog.UpsertDocuments, UpsertDocumentsRequest(upserts=[upsert_of("b")]), timeout=20),
                 ):
                     assert reason_of(error) == "STORE_LOST_CHANGES"
+            status_url = server.metrics_url.replace("/metrics", "/status.json")
+            with urlopen(status_url, timeout=30) as answer:  # noqa: S310  our own server
+                assert json.load(answer)["state"]["name"] == "refusing"
+        flags = ["--data", text_of(url)]
+        refused = run_server("--bundle", str(tiny_bundle), *flags)
+        assert "has lost changes" in error_line(refused)
+        assert "continues after change" in run_server("accept-loss", *flags).stdout
+        with serving(tiny_bundle, url) as (_, client):
+            assert "lost" not in ids_of(client)

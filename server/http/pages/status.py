@@ -28,7 +28,7 @@ STATE_SECONDS = 2.0
 class ServerState(msgspec.Struct, frozen=True):
     """The state of the server. While it loads, `activity` names the step; `total` is 0 if it is unknown."""
 
-    name: Literal["loading", "serving", "lagging", "draining", "failing", "hanging"]
+    name: Literal["loading", "serving", "lagging", "refusing", "draining", "failing", "hanging"]
     activity: str = ""
     done: int = 0
     total: int = 0

@@ -1,15 +1,18 @@
 """Tests of a store in PostgreSQL whose database is replaced by a replica, by a copy, or by another log."""
 
 import contextlib
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from server.catalogue.databases.postgresql.losses import accept_losses, record_loss
 from server.catalogue.databases.postgresql.migrating import migrate
 from server.catalogue.location import DatabaseUrl
 from server.catalogue.store import Store
 from server.errors import ChangesLost, StoreError, StoreUnavailable
-from tests.postgresql import Cluster, end_connections
+from tests.postgresql import Cluster, end_connections, programs
 from tests.server.catalogue.stores import execute, put
 
 
@@ -38,7 +41,11 @@ def test_a_failover_that_lost_changes_is_detected_and_never_served() -> None:
         for use in (store.refresh, lambda: store.get("a"), lambda: put(store, "c"), lambda: len(store)):
             with pytest.raises(ChangesLost, match="has not had change 3, which was acknowledged"):
                 use()
-        with contextlib.closing(Store(url)) as fresh:  # An operator has decided to go on.
+        with pytest.raises(ChangesLost, match="has not had change 3, which was acknowledged"):
+            Store(url)  # It has not seen change 3, but knows that another one has.
+        assert accept_losses(url) == 2
+        assert accept_losses(url) is None
+        with contextlib.closing(Store(url)) as fresh:
             assert (fresh.sequence, len(fresh), fresh.id) == (2, 2, store.id)
             assert not fresh.has_sequence(3)
             (first,) = put(fresh, "c")
@@ -48,6 +55,19 @@ def test_a_failover_that_lost_changes_is_detected_and_never_served() -> None:
         for use in (store.refresh, lambda: put(store, "e")):  # Its change 3 now lies within a gap.
             with pytest.raises(ChangesLost):
                 use()
+        Store(url).close()
+
+
+def test_a_server_that_has_not_seen_the_lost_changes_does_not_serve_either(url: DatabaseUrl, store: Store) -> None:
+    put(store, "a", "b")
+    with contextlib.closing(Store(url)) as late:
+        record_loss(url, 3)
+        for use in (late.refresh, lambda: put(late, "c"), lambda: late.get("a")):
+            with pytest.raises(ChangesLost, match="has not had change 3"):
+                use()
+    accept_losses(url)
+    record_loss(url, 4)  # A server that was paused finds the same loss later.
+    Store(url).close()
 
 
 def test_a_failover_that_lost_nothing_goes_on() -> None:
@@ -84,6 +104,20 @@ def test_a_restored_dump_continues_above_all_that_was_acknowledged(cluster: Clus
         assert not restored.has_sequence(2)
         assert put(restored, "c") > [2]
         assert not restored.has_sequence(2)
+
+
+def test_a_dump_restored_in_the_same_database_does_not_repeat_sequences(url: DatabaseUrl, tmp_path: Path) -> None:
+    with contextlib.closing(Store(url)) as store:
+        put(store, "a")
+        dump = tmp_path / "dump"
+        subprocess.run([programs() / "pg_dump", "-Fc", "-f", dump, url.url], check=True)
+        assert put(store, "lost") == [2]
+    subprocess.run([programs() / "pg_restore", "--clean", "-d", url.url, dump], check=True)
+    with contextlib.closing(Store(url)) as restored:
+        (second,) = put(restored, "b")
+        assert second > 2
+        assert [restored.has_sequence(number) for number in (1, 2, second)] == [True, False, True]
+        assert put(restored, "c") == [second + 1]
 
 
 def test_the_log_of_another_store_in_the_same_place_is_not_used(

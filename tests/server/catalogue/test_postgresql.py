@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from server import commands
 from server.catalogue.databases.postgresql import database, head, migrating
 from server.catalogue.databases.postgresql.connection import PostgresqlConnection
+from server.catalogue.databases.postgresql.losses import record_loss
 from server.catalogue.databases.postgresql.migrating import VERSION, migrate
 from server.catalogue.document import Document
 from server.catalogue.feedback import Event, FeedbackKind, FeedbackLog
@@ -327,6 +328,23 @@ def test_commands_on_a_database(url: DatabaseUrl, capsys: pytest.CaptureFixture[
             commands.run(["check", *flags])
     with pytest.raises(StoreError, match="migrate is for a database of PostgreSQL"):
         commands.run(["migrate", "--data", "directory"])
+
+
+def test_a_loss_is_accepted_by_a_command(url: DatabaseUrl, capsys: pytest.CaptureFixture[str]) -> None:
+    with contextlib.closing(Store(url)) as store:
+        put(store, "a")
+    commands.run(["accept-loss", "--data", text_of(url)])
+    record_loss(url, 2)
+    with pytest.raises(StoreError, match=r"has not had change 2, which was acknowledged.* accept-loss --data"):
+        commands.run(["check", "--data", text_of(url)])
+    commands.run(["accept-loss", "--data", text_of(url)])
+    commands.run(["check", "--data", text_of(url)])
+    nothing, goes_on, intact = capsys.readouterr().out.splitlines()
+    assert nothing == f"{url} has lost no change that a server knows of: nothing was done"
+    assert goes_on == f"{url} continues after change 1: restart the servers that refuse calls"
+    assert intact.startswith(f"{url} is intact")
+    with pytest.raises(StoreError, match="accept-loss is for a database of PostgreSQL: use restore"):
+        commands.run(["accept-loss", "--data", "directory"])
 
 
 def test_a_user_without_rights_is_told_so(cluster: Cluster, url: DatabaseUrl) -> None:

@@ -1,8 +1,8 @@
 """The log of a store in PostgreSQL.
 
-Each new connection checks the version of the tables, and that the log still has what this process has seen of it. So
-nothing is read from a replica that was promoted without the last changes. When PostgreSQL is away, reads and writes
-raise StoreUnavailable, and work again once it is back.
+Each new connection checks the version of the tables, and that the log still has what this process and others have seen
+of it. So nothing is read from a replica that was promoted without the last changes. When PostgreSQL is away, reads and
+writes raise StoreUnavailable, and work again once it is back.
 """
 
 import contextlib
@@ -27,11 +27,13 @@ from server.catalogue.databases.postgresql.head import (
     record_origin,
 )
 from server.catalogue.databases.postgresql.listener import Listener
+from server.catalogue.databases.postgresql.losses import record_loss
 from server.catalogue.databases.postgresql.migrating import check_version
 from server.catalogue.databases.postgresql.pool import Pool
 from server.catalogue.location import DatabaseUrl
 from server.catalogue.transaction import Transaction
-from server.errors import ChangesLost, DatabaseDamaged, StoreUnavailable
+from server.errors import ChangesLost, DatabaseDamaged, StoreError, StoreUnavailable
+from server.programs import SERVER
 
 LOCK_SECONDS = 60
 """Time that a transaction waits for another one's end."""
@@ -68,9 +70,14 @@ class PostgresqlDatabase:
         self._pool, self._listener = Pool(self._connect), Listener(self._connect)
         self._writing, self._seeing = threading.Lock(), threading.Lock()
         self._writer: PostgresqlConnection | None = None
-        with translated(self.name), self._pool.connection() as connection:
-            head = read_head(connection)
-        self.id, self.sequence = head.id, head.sequence
+        try:
+            with translated(self.name), self._pool.connection() as connection:
+                head = read_head(connection)
+                self.id, self.sequence = head.id, head.sequence
+                self._compare(connection, head, head.sequence)
+        except BaseException:
+            self.close()
+            raise
 
     def interrupt(self) -> None:
         """Ends all waiting for PostgreSQL; see `Database.interrupt`."""
@@ -209,13 +216,20 @@ class PostgresqlDatabase:
         elif has_lost(connection, head, seen):
             if query_value(connection, "SELECT pg_is_in_recovery()"):
                 raise StoreUnavailable(f"{self.name} is a replica that has not caught up; try again")
-            self._lost = (
-                f"{self.name} has lost changes: it has not had change {seen}, which was acknowledged; it may have "
-                "failed over to a replica that lacked the last ones: bring the old primary back, or restart this "
-                "server to go on without them"
-            )
+            self._lost = self._lost_message(seen)
+            with contextlib.suppress(StoreError):  # Others may be able to record it.
+                record_loss(self._url, seen)
+        elif head.lost is not None:
+            self._lost = self._lost_message(head.lost)
         self._check_lost()
         self._see(head.sequence)
+
+    def _lost_message(self, sequence: int) -> str:
+        return (
+            f"{self.name} has lost changes: it has not had change {sequence}, which was acknowledged; it may have "
+            "failed over to a replica that lacked the last ones: bring the old primary back, or go on without them "
+            f"({SERVER} accept-loss --data with its URL); then restart this server"
+        )
 
     def _see(self, sequence: int) -> None:
         with self._seeing:

@@ -3,13 +3,13 @@
     primary:   … 98, 99, 100 (acknowledged)       it dies, and a replica that has 98 is promoted
     promoted:  … 98 ── gap 99–1861152000123456 ── 1861152000123457 …
 
-The first connection to another cluster, database or timeline than that of the last change records a gap for the next
-change: so sequences never repeat. A server that has seen 100 finds it in the gap, or beyond the end.
+The first connection to another cluster, database, timeline or table than that of the last change records a gap for the
+next change: so sequences never repeat. A server that has seen 100 finds it in the gap, or beyond the end.
 """
 
 from typing import NamedTuple
 
-from server.catalogue.databases.connection import Cursor
+from server.catalogue.databases.connection import Cursor, query_value
 from server.catalogue.databases.postgresql.connection import PostgresqlConnection
 from server.catalogue.databases.postgresql.listener import CHANNEL
 from server.catalogue.sequences import Gap, gap_after, is_in_gap
@@ -21,22 +21,30 @@ _ORIGIN = (
     "CASE WHEN pg_is_in_recovery() THEN '' ELSE left(pg_walfile_name(pg_current_wal_lsn()), 8) END"
 )
 
+_TABLE = "'log'::regclass::oid::bigint"
+
+_MOVED = f"(origin <> ? OR table_oid IS DISTINCT FROM {_TABLE})"
+
 NOW = "extract(epoch FROM clock_timestamp())::float8"
 """The Unix time of PostgreSQL, since the clocks of servers may differ."""
 
-_HEAD = f"SELECT id, sequence, gap_last, {NOW} FROM log"  # noqa: S608
+_LOST = "(SELECT max(sequence) FROM lost_changes WHERE accepted_seconds IS NULL)"
+
+_HEAD = f"SELECT id, sequence, gap_last, {NOW}, {_LOST} FROM log"  # noqa: S608
 
 
 class Head(NamedTuple):
     """The end of a log: its last sequence, and the gap before its next one, if there is one.
 
-    `now_seconds` is the Unix time when it was read.
+    `now_seconds` is the Unix time when it was read, and `lost` a change that a server has missed here, if that was not
+    accepted.
     """
 
     id: str
     sequence: int
     gap: Gap | None
     now_seconds: float
+    lost: int | None
 
 
 def read_head(connection: PostgresqlConnection) -> Head:
@@ -68,12 +76,12 @@ def commit(connection: PostgresqlConnection, statements: str = "") -> None:
 def record_origin(connection: PostgresqlConnection) -> None:
     """Records a gap if the log was last written in another place. A replica that is not promoted has no place yet."""
     is_replica, origin = connection.execute(_ORIGIN).fetchone() or (True, "")
-    if is_replica or connection.execute("SELECT 1 FROM log WHERE origin = ?", (origin,)).fetchone() is not None:
+    if is_replica or not query_value(connection, f"SELECT {_MOVED} FROM log", (origin,)):  # noqa: S608
         return
     head = lock_head(connection)
     connection.execute(  # A new database has no origin: there is no other copy of it.
-        "UPDATE log SET origin = ?, gap_last = CASE WHEN origin = '' THEN NULL ELSE greatest(gap_last, ?) END "
-        "WHERE origin <> ?",
+        f"UPDATE log SET origin = ?, table_oid = {_TABLE}, "  # noqa: S608
+        f"gap_last = CASE WHEN origin = '' THEN NULL ELSE greatest(gap_last, ?) END WHERE {_MOVED}",
         (origin, gap_after(head.sequence, connection, now_seconds=head.now_seconds).last, origin),
     )
     connection.script("COMMIT")
@@ -85,5 +93,5 @@ def has_lost(connection: PostgresqlConnection, head: Head, seen: int) -> bool:
 
 
 def _head(rows: Cursor) -> Head:
-    id, sequence, last, now_seconds = rows.fetchone() or ("", 0, None, 0.0)
-    return Head(id, sequence, None if last is None else Gap(sequence + 1, last), now_seconds)
+    id, sequence, last, now_seconds, lost = rows.fetchone() or ("", 0, None, 0.0, None)
+    return Head(id, sequence, None if last is None else Gap(sequence + 1, last), now_seconds, lost)

@@ -11,6 +11,7 @@ const STATES = {
   loading: ["◐", "Loading"],
   serving: ["●", "Serving"],
   lagging: ["◐", "Lagging"],
+  refusing: ["▲", "Refusing"],
   draining: ["◑", "Draining"],
   failing: ["▲", "Failing"],
   hanging: ["▲", "Hanging"],
@@ -20,6 +21,7 @@ const STATES = {
 /** Sentence and alert of the states in which the server is broken. */
 const BROKEN = {
   lagging: ["searches lack changes of the store, and health checks report NOT_SERVING until they have them", "ChajaIndexStale"],
+  refusing: ["the store has lost changes that were acknowledged, and calls that need it fail; the server's log says what to do", "ChajaIndexStale"],
   failing: ["a thread of the server has died, and health checks report NOT_SERVING: restart it or reload it", "ChajaWorkerDead"],
   hanging: ["the event loop of the server does not respond, and neither do health checks", "ChajaEventLoopLag"],
 };
