@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server import commands
-from server.catalogue.databases.postgresql import database, head, migrating
+from server.catalogue.databases.postgresql import database, head
 from server.catalogue.databases.postgresql.connection import PostgresqlConnection
 from server.catalogue.databases.postgresql.losses import record_loss
 from server.catalogue.databases.postgresql.migrating import VERSION, migrate
@@ -150,62 +150,6 @@ def test_no_part_of_a_change_is_kept_on_a_full_disk(store: Store, code: str, err
         put(store, "b", "full")
     assert [each.document.id for each in store.page("", 9)] == ["a"]
     assert put(store, "c") == [2]
-
-
-def test_the_schema_must_be_of_this_version(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    url = cluster.new_database(migrated=False)
-    with pytest.raises(StoreError, match=r"has no tables of Chaja yet: run .* migrate"):
-        Store(url)
-    assert migrate(url) == (0, VERSION)
-    assert migrate(url) == (VERSION, VERSION)
-    with contextlib.closing(Store(url)) as store:
-        put(store, "a")
-    cluster.execute("INSERT INTO chaja.migrations VALUES (%s)", VERSION + 1, url=url)
-    with pytest.raises(StoreError, match=f"newer version of Chaja .schema {VERSION + 1}; this one knows {VERSION}"):
-        Store(url)
-    with pytest.raises(StoreError, match="newer version"):
-        migrate(url)
-    monkeypatch.setattr(database, "check_version", migrating.check_version)
-    monkeypatch.setattr(migrating, "VERSION", VERSION + 2)
-    with pytest.raises(StoreError, match=f"has schema {VERSION + 1}; this program needs {VERSION + 2}: run"):
-        Store(url)
-
-
-def test_a_migration_under_a_running_server_ends_its_calls_as_unavailable(
-    cluster: Cluster, url: DatabaseUrl, store: Store
-) -> None:
-    put(store, "a")
-    execute(store, "INSERT INTO migrations (version) VALUES (?)", VERSION + 1)
-    end_connections(cluster, url)
-    for use in (store.refresh, lambda: store.get("a"), lambda: put(store, "b")):
-        with pytest.raises(StoreUnavailable, match="was migrated by a newer version"):
-            use()
-
-
-def test_migrations_at_the_same_time_are_made_once(cluster: Cluster) -> None:
-    url = cluster.new_database(migrated=False)
-    found: list[tuple[int, int]] = []
-    threads = [threading.Thread(target=lambda: found.append(migrate(url))) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(found) == [(0, VERSION)] + [(VERSION, VERSION)] * 3
-    with contextlib.closing(Store(url)) as store:
-        assert store.id
-
-
-def test_a_failed_migration_changes_nothing(
-    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    url = cluster.new_database(migrated=False)
-    wrong = tmp_path_factory.mktemp("sql") / "002.sql"
-    wrong.write_text("CREATE TABLE more (n BIGINT); SELECT * FROM missing;", encoding="utf-8")
-    with monkeypatch.context() as patched:
-        patched.setattr(migrating, "FILES", [*migrating.FILES, wrong])
-        with pytest.raises(DatabaseDamaged):
-            migrate(url)
-    assert migrate(url) == (0, VERSION)
 
 
 def test_a_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
