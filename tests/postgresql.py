@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from server.catalogue.databases.postgresql.migrating import migrate
+from server.catalogue.databases.postgresql.migrating import VERSION, migrate
 from server.catalogue.location import DatabaseUrl, parse_location
 
 PLACES = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
@@ -128,6 +128,13 @@ class Cluster:
             log = self._folder / "log"
             said = output.read().decode(errors="replace") + (log.read_text(errors="replace") if log.exists() else "")
         assert done.returncode == 0, said
+
+
+def make_newer(url: DatabaseUrl) -> None:
+    """Makes the schema look like one that a newer version has made, and that only it can use."""
+    with psycopg.connect(url.url) as connection:
+        connection.execute("INSERT INTO chaja.migrations VALUES (%s)", (VERSION + 1,))
+        connection.execute("UPDATE chaja.facts SET value = %s WHERE name = 'oldest_schema'", (str(VERSION + 1),))
 
 
 def end_connections(cluster: Cluster, url: DatabaseUrl) -> int:

@@ -51,7 +51,7 @@ from tests.conftest import SAMPLE_CATALOGUE, server_flags
 from tests.integration.errors import code_of, detail_of, error_of
 from tests.integration.replicas import Replicas, three_replicas
 from tests.integration.serving import wait_until
-from tests.postgresql import Cluster, end_connections
+from tests.postgresql import Cluster, end_connections, make_newer
 
 
 @pytest.fixture(scope="module")
@@ -253,8 +253,7 @@ def test_after_the_migration_of_a_newer_version_a_server_uses_the_connections_th
     with Replicas(tiny_bundle, url) as replicas:
         client = replicas.add().client
         put(client, document("before"))
-        newer = "INSERT INTO chaja.migrations (version) SELECT max(version) + 1 FROM chaja.migrations"
-        cluster.execute(newer, url=url)
+        make_newer(url)
         codes = [code_of(put, client, document(f"{number}")) for number in range(10)]
         assert grpc.StatusCode.OK in codes
         with pytest.raises(ServerEnded, match="was migrated by a newer version of Chaja"):

@@ -13,7 +13,7 @@ from server.catalogue.databases.postgresql.migrating import VERSION, migrate
 from server.catalogue.location import DatabaseUrl
 from server.catalogue.store import Store
 from server.errors import DatabaseDamaged, StoreError, StoreUnavailable
-from tests.postgresql import Cluster, end_connections
+from tests.postgresql import Cluster, end_connections, make_newer
 from tests.server.catalogue.stores import put
 
 NewVersion = Callable[[str], contextlib.AbstractContextManager[None]]
@@ -39,13 +39,6 @@ def new_version(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> NewVersion:
             yield
 
     return patched
-
-
-def make_newer(url: DatabaseUrl) -> None:
-    """Makes the schema look like one that a newer version has made, and that only it can use."""
-    with psycopg.connect(url.url) as connection:
-        connection.execute("INSERT INTO chaja.migrations VALUES (%s)", (VERSION + 1,))
-        connection.execute("UPDATE chaja.facts SET value = %s WHERE name = 'oldest_schema'", (str(VERSION + 1),))
 
 
 def test_the_schema_must_be_of_this_version(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
