@@ -253,11 +253,14 @@ async def test_a_reader_refuses_a_sequence_that_the_store_has_not_had(core: Core
 async def test_the_lag_grows_while_the_store_is_away_or_changes_wait(
     core: Core, cluster: Cluster, url: DatabaseUrl, other: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await core.writer.upsert(upserts(titled("a", "환율")))
+    await core.writer.upsert(upserts(titled("a", "환율"), titled("b", "환율")))
+    with other.write() as transaction:
+        transaction.delete("a")
+    await until(lambda: core.index.state.sequence == 3)  # Now the follower does not wait for the lock.
     assert core.catalogue.lag_seconds == 0
     with core.committer.lock:
         with other.write() as transaction:
-            transaction.delete("a")
+            transaction.delete("b")
         await until(lambda: core.catalogue.lag_seconds > 0.2)
     await until(lambda: core.catalogue.lag_seconds == 0)
     name = url.name.rpartition("/")[2]
