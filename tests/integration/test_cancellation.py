@@ -15,7 +15,7 @@ from tests.integration import slow_server
 from tests.integration.raw_calls import connected, message, opened
 from tests.integration.scraping import HANDLED, Samples, scrape, scrape_until, total
 from tests.integration.serving import sample_server
-from tests.integration.vitals import MEGABYTE, open_sockets, resident_bytes, wait_for_open_sockets
+from tests.integration.vitals import DETECTION_SECONDS, MEGABYTE, open_sockets, resident_bytes, wait_for_open_sockets
 
 
 @pytest.fixture(scope="module")
@@ -29,14 +29,13 @@ def server(tiny_bundle: Path) -> Iterator[ServerProcess]:
 def nothing_is_left(server: ServerProcess) -> Iterator[None]:
     """After each test, all calls have ended, no text is queued, and other clients are served."""
     yield
-    scrape_until(
-        server.metrics_url,
-        lambda found: (
-            total(found, HANDLED) == total(found, "grpc_server_started_total") and not total(found, "chaja_queue_texts")
-        ),
-    )
+    scrape_until(server.metrics_url, lambda found: all_ended(found) and not total(found, "chaja_queue_texts"))
     with chaja.connect(server.address) as client:
         assert len(client.search.Search(SearchRequest(query="송금", limit=3)).hits) == 3
+
+
+def all_ended(samples: Samples) -> bool:
+    return total(samples, HANDLED) == total(samples, "grpc_server_started_total")
 
 
 def canceled(samples: Samples) -> float:
@@ -97,4 +96,6 @@ def test_the_memory_for_a_client_that_never_reads_is_bounded(server: ServerProce
             for number in range(20):
                 assert other.search.Search(SearchRequest(query=f"other {number}", limit=3)).hits
         assert resident_bytes(server.process.pid) - memory < 60 * MEGABYTE
+    # gRPC does not read from this connection, so only a keepalive ping detects that the client has left.
+    scrape_until(server.metrics_url, all_ended, seconds=DETECTION_SECONDS)
     wait_for_open_sockets(server.process.pid, sockets)

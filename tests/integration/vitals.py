@@ -8,6 +8,9 @@ from tests.integration.serving import wait_until
 
 MEGABYTE = 1_000_000
 
+DETECTION_SECONDS = 2.0 * (KEEPALIVE_SECONDS + KEEPALIVE_TIMEOUT_SECONDS)
+"""Time for gRPC to detect a client that disappeared, with a reserve."""
+
 
 def resident_bytes(pid: int, *, peak: bool = False) -> int:
     status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
@@ -26,4 +29,4 @@ def open_sockets(pid: int) -> int:
 
 def wait_for_open_sockets(pid: int, most: int) -> None:
     """Waits until at most `most` sockets are open; gives gRPC the time to detect a client that disappeared."""
-    wait_until(lambda: open_sockets(pid) <= most, seconds=2.0 * (KEEPALIVE_SECONDS + KEEPALIVE_TIMEOUT_SECONDS))
+    wait_until(lambda: open_sockets(pid) <= most, seconds=DETECTION_SECONDS)
