@@ -18,8 +18,9 @@ from server.catalogue.partial import Fields
 from server.catalogue.rules import RuleKind, StoredRule
 from server.catalogue.store import Store
 from server.engine import EngineSlot
-from server.errors import NotFound, OutOfRange, SequenceNotSeen
+from server.errors import NotFound, NotReady, OutOfRange, SequenceNotSeen
 from server.priority import CALL_NICENESS, give_way
+from server.writing.committer import Outdated
 
 PORTION_CHANGES = 64
 PORTION_BYTES = 256 * 1024
@@ -33,6 +34,9 @@ ANNOUNCED_SECONDS = 0.05
 
 KEPT_SEQUENCES = 10_000
 """Sequences that are remembered as sequences of the store."""
+
+PAGE_ATTEMPTS = 100
+"""Times that a page of documents that match a filter is begun. Other servers may change documents each time."""
 
 T = TypeVar("T")
 
@@ -85,12 +89,22 @@ class Reader:
     def _page(self, filter: Filter | None, after_id: str, limit: int, fields: Fields | None) -> Sequence[Stored]:
         if filter is None:
             return self._store.page(after_id, limit, fields=fields)
-        self._catch_up()
+        for _ in range(PAGE_ATTEMPTS):
+            self._catch_up()
+            with contextlib.suppress(Outdated):
+                return self._page_among(filter, after_id, limit, fields)
+        raise NotReady("searches lack the latest changes; try again in a moment")
+
+    def _page_among(self, filter: Filter, after_id: str, limit: int, fields: Fields | None) -> Sequence[Stored]:
+        """Returns a page; raises Outdated if another server has changed documents that the page may have."""
         with contextlib.ExitStack() as unchanged:
             unchanged.enter_context(self._lock)
+            state = self._slot.engine.index.state
 
             def among() -> NDArray[np.int64]:
-                state = self._slot.engine.index.state
+                self._store.refresh()
+                if state.sequence != self._store.sequence:
+                    raise Outdated
                 unchanged.close()
                 return state.matching(filter)
 
