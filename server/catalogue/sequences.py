@@ -54,6 +54,7 @@ def _used(connection: Connection) -> int:
     return int(query_value(connection, "SELECT value FROM facts WHERE name = ?", (USED,)) or 0)
 
 
-def is_in_gap(connection: Connection, sequence: int) -> bool:
-    """Returns whether a sequence lies in a recorded gap."""
-    return query_value(connection, "SELECT 1 FROM gaps WHERE ? BETWEEN first AND last", (sequence,)) is not None
+def gap_around(connection: Connection, sequence: int) -> Gap | None:
+    """Returns the recorded gap in which a sequence lies; None if there is none."""
+    row = connection.execute("SELECT first, last FROM gaps WHERE ? BETWEEN first AND last", (sequence,)).fetchone()
+    return None if row is None else Gap(*row)

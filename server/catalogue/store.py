@@ -26,7 +26,7 @@ from server.catalogue.partial import Fields, read_document
 from server.catalogue.patience import Patience
 from server.catalogue.rows import LIVE, DocumentRow, VectorRow, live_row, rows_within, spans_of
 from server.catalogue.rules import RuleKind, StoredRule, read_rules
-from server.catalogue.sequences import is_in_gap, live_sequences_of
+from server.catalogue.sequences import gap_around, live_sequences_of
 from server.catalogue.transaction import Transaction
 from server.errors import DatabaseDamaged, StoreFull
 
@@ -206,7 +206,7 @@ class Store:
         if sequence > self.sequence:
             self.refresh()
         with self.reading() as connection:
-            return sequence <= self.sequence and not is_in_gap(connection, sequence)
+            return sequence <= self.sequence and gap_around(connection, sequence) is None
 
     def unused_revisions(self, seconds: float) -> list[str]:
         """Returns the revisions of models whose vectors no server has used for some seconds."""

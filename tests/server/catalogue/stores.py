@@ -1,12 +1,16 @@
 """Documents and vectors that several tests write into the store."""
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from server.catalogue.databases.postgresql.connection import PostgresqlConnection
+from server.catalogue.databases.postgresql.losses import record_loss
 from server.catalogue.document import Document
 from server.catalogue.encoded import Vectors
+from server.catalogue.location import DatabaseUrl
 from server.catalogue.store import Store
 
 REVISION = "one"
@@ -33,6 +37,12 @@ def execute(store: Store, sql: str, *parameters: object) -> list[tuple[Any, ...]
     with store.write() as transaction:
         found = transaction.connection.execute(sql, parameters)
         return found.fetchall() if sql.startswith(("SELECT", "PRAGMA")) else []
+
+
+def lose(url: DatabaseUrl, first: int, last: int = 0) -> None:
+    """Records that a log has lost changes, from `first` to `last`, as a server does that has seen them."""
+    with contextlib.closing(PostgresqlConnection(url)) as connection:
+        record_loss(connection, last or first, first=first)
 
 
 def directory_of(store: Store) -> Path:

@@ -7,13 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from server.catalogue.databases.postgresql.losses import accept_losses, record_loss
+from server.catalogue.databases.postgresql import database
+from server.catalogue.databases.postgresql.connection import PostgresqlConnection
+from server.catalogue.databases.postgresql.head import read_head
+from server.catalogue.databases.postgresql.losses import accept_losses
 from server.catalogue.databases.postgresql.migrating import migrate
 from server.catalogue.location import DatabaseUrl
 from server.catalogue.store import Store
 from server.errors import ChangesLost, StoreError, StoreUnavailable
 from tests.postgresql import Cluster, end_connections, programs
-from tests.server.catalogue.stores import execute, put
+from tests.server.catalogue.stores import execute, lose, put
 
 
 @pytest.fixture
@@ -58,16 +61,55 @@ def test_a_failover_that_lost_changes_is_detected_and_never_served() -> None:
         Store(url).close()
 
 
+def test_a_server_that_was_connected_before_a_failover_does_not_repeat_sequences() -> None:
+    with contextlib.ExitStack() as stack:
+        primary = Cluster()
+        stack.callback(primary.close)
+        url = primary.new_database()
+        store = stack.enter_context(contextlib.closing(Store(url)))
+        assert put(store, "a", "b") == [1, 2]
+        primary.stop()
+        replica = Cluster(copy_of=primary, standby=True)
+        stack.callback(replica.close)
+        primary.start()
+        assert put(store, "lost") == [3]
+        primary.close()
+        replica.take_place_of(primary)
+        late = stack.enter_context(contextlib.closing(Store(url)))
+        with pytest.raises(StoreUnavailable, match="is read-only"):
+            put(late, "c")
+        replica.promote()  # Connections last longer.
+        assert put(late, "c") > [3]
+        with pytest.raises(ChangesLost, match="has not had change 3"):
+            store.get("lost")
+
+
+def test_a_replica_that_catches_up_while_it_is_promoted_has_lost_nothing(
+    url: DatabaseUrl, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(store, "a", "b")
+    with contextlib.closing(PostgresqlConnection(url)) as connection:
+        heads = [read_head(connection)] * 2
+    heads[0] = heads[0]._replace(sequence=1)
+    monkeypatch.setattr(database, "read_head", lambda _: heads.pop(0))
+    store.refresh()
+    assert heads == []
+
+
 def test_a_server_that_has_not_seen_the_lost_changes_does_not_serve_either(url: DatabaseUrl, store: Store) -> None:
     put(store, "a", "b")
     with contextlib.closing(Store(url)) as late:
-        record_loss(url, 3)
+        lose(url, 3, 4)
         for use in (late.refresh, lambda: put(late, "c"), lambda: late.get("a")):
-            with pytest.raises(ChangesLost, match="has not had change 3"):
+            with pytest.raises(ChangesLost, match="has not had change 4"):
                 use()
     accept_losses(url)
-    record_loss(url, 4)  # A server that was paused finds the same loss later.
-    Store(url).close()
+    lose(url, 3, 5)  # A server that was paused finds the same loss later.
+    assert put(store, "c") > [5], "the sequences of lost changes are not repeated"
+    assert [store.has_sequence(number) for number in (2, 3, 5)] == [True, False, False]
+    lose(url, store.sequence + 1)
+    with pytest.raises(ChangesLost, match=f"has not had change {store.sequence + 1}"):
+        Store(url)
 
 
 def test_a_failover_that_lost_nothing_goes_on() -> None:
@@ -86,10 +128,8 @@ def test_a_failover_that_lost_nothing_goes_on() -> None:
         with pytest.raises(StoreUnavailable, match="is read-only"):
             put(store, "c")
         replica.promote()
-        end_connections(replica, store.location)  # type: ignore[arg-type]
-        (third,) = put(store, "c")
-        assert third > 2
-        assert store.has_sequence(2)
+        assert put(store, "c") > [3]
+        assert [store.has_sequence(number) for number in (2, 3)] == [True, False]
         assert [each.document.id for each in store.page("", 9)] == ["a", "b", "c"]
 
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from server.catalogue.databases.postgresql import database
+from server.catalogue.databases.postgresql import connection
 from server.catalogue.location import DatabaseUrl
 from server.catalogue.store import Store
 from server.errors import StoreUnavailable
@@ -24,7 +24,7 @@ def store(url: DatabaseUrl) -> Iterator[Store]:
 def test_a_writer_that_hangs_blocks_the_others_for_a_bounded_time(
     url: DatabaseUrl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "IDLE_SECONDS", 1)
+    monkeypatch.setattr(connection, "IDLE_SECONDS", 1)
     with contextlib.closing(Store(url)) as hanging, contextlib.closing(Store(url)) as other:
         hanging_write = hanging.write()
         transaction = hanging_write.__enter__()
@@ -37,7 +37,7 @@ def test_a_writer_that_hangs_blocks_the_others_for_a_bounded_time(
 
 
 def test_a_wait_for_the_end_of_the_log_is_bounded(url: DatabaseUrl, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "LOCK_SECONDS", 1)
+    monkeypatch.setattr(connection, "LOCK_SECONDS", 1)
     with contextlib.closing(Store(url)) as first, contextlib.closing(Store(url)) as other:
         with first.write() as transaction:
             transaction.put(document("a"), vectors(), revision=REVISION)

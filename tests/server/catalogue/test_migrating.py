@@ -158,6 +158,23 @@ def test_a_migration_that_waits_for_a_lock_lets_servers_go_on(
         Store(url).close()
 
 
+def test_a_migration_is_made_again_after_a_deadlock(
+    cluster: Cluster, url: DatabaseUrl, new_version: NewVersion
+) -> None:
+    waiting = "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'chaja.log'::regclass"
+    with new_version("ALTER TABLE documents ADD COLUMN more BIGINT; ALTER TABLE log ADD COLUMN more BIGINT"):
+        migration = threading.Thread(target=migrate, args=(url,))
+        with psycopg.connect(url.url) as other:
+            other.execute("SET LOCAL deadlock_timeout = '60s'")  # PostgreSQL ends the migration.
+            other.execute("LOCK TABLE chaja.log")
+            migration.start()
+            while not cluster.execute(waiting, url=url):
+                assert migration.is_alive()
+            other.execute("LOCK TABLE chaja.documents")
+        migration.join()
+    assert cluster.execute("SELECT max(version) FROM chaja.migrations", url=url) == [(VERSION + 1,)]
+
+
 def test_a_migration_that_gets_no_lock_says_so(
     url: DatabaseUrl, new_version: NewVersion, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from server import commands
 from server.catalogue.databases.postgresql import database, head
 from server.catalogue.databases.postgresql.connection import PostgresqlConnection
-from server.catalogue.databases.postgresql.losses import record_loss
 from server.catalogue.databases.postgresql.migrating import VERSION, migrate
 from server.catalogue.document import Document
 from server.catalogue.feedback import Event, FeedbackKind, FeedbackLog
@@ -22,7 +21,7 @@ from server.catalogue.rules import RuleKind
 from server.catalogue.store import Store
 from server.errors import DatabaseDamaged, SettingsError, StoreError, StoreFull, StoreUnavailable
 from tests.postgresql import Cluster, end_connections
-from tests.server.catalogue.stores import REVISION, document, execute, put, vectors
+from tests.server.catalogue.stores import REVISION, document, execute, lose, put, vectors
 
 
 @pytest.fixture
@@ -278,7 +277,7 @@ def test_a_loss_is_accepted_by_a_command(url: DatabaseUrl, capsys: pytest.Captur
     with contextlib.closing(Store(url)) as store:
         put(store, "a")
     commands.run(["accept-loss", "--data", text_of(url)])
-    record_loss(url, 2)
+    lose(url, 2)
     with pytest.raises(StoreError, match=r"has not had change 2, which was acknowledged.* accept-loss --data"):
         commands.run(["check", "--data", text_of(url)])
     commands.run(["accept-loss", "--data", text_of(url)])

@@ -36,16 +36,31 @@ CONNECTING: dict[str, object] = {
 STREAMED_ROWS = 100
 """Rows of a stream that are fetched at a time."""
 
+LOCK_SECONDS = 60
+"""Time that a transaction waits for another one's end."""
+
+IDLE_SECONDS = 30
+"""Time without a statement after which PostgreSQL ends a transaction: a server that hangs must not block the others."""
+
+_NO_TIMEOUTS = (  # Of those that this version of PostgreSQL has.
+    "SELECT set_config(name, '0', false) FROM pg_settings "
+    "WHERE name IN ('statement_timeout', 'transaction_timeout', 'idle_session_timeout')"
+)
+
 _IN_TRANSACTION = (TransactionStatus.ACTIVE, TransactionStatus.INTRANS, TransactionStatus.INERROR)
 
 
 class PostgresqlConnection:
-    """A connection to PostgreSQL. Outside BEGIN and COMMIT, each statement is a transaction."""
+    """A connection to PostgreSQL. Outside BEGIN and COMMIT, each statement is a transaction.
+
+    What the URL, the role or the database set otherwise does not count: the encoding, the isolation, and timeouts.
+    """
 
     def __init__(self, url: DatabaseUrl) -> None:
         """Connects; raises psycopg.Error."""
         given = psycopg.conninfo.conninfo_to_dict(url.url)
         options: dict[str, Any] = {name: value for name, value in CONNECTING.items() if name not in given}
+        options["client_encoding"] = "UTF8"
         self._raw = psycopg.connect(url.url, autocommit=True, prepare_threshold=2, **options)
         adapters = self._raw.adapters
         adapters.register_dumper(int, Int8BinaryDumper)  # One type for all sizes: a statement is prepared once.
@@ -55,6 +70,15 @@ class PostgresqlConnection:
         self._streams = itertools.count()
         self._polled = select.poll()
         self._polled.register(self._raw.fileno(), select.POLLIN)
+        try:
+            self.script(
+                f"SET search_path = {SCHEMA}; SET default_transaction_isolation = 'read committed'; "
+                f"SET lock_timeout = '{LOCK_SECONDS}s'; SET idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'; "
+                f"{_NO_TIMEOUTS}"
+            )
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def in_transaction(self) -> bool:

@@ -14,14 +14,14 @@ import psycopg
 
 from server.catalogue.checksums import find_wrong_row
 from server.catalogue.databases.connection import query_value
-from server.catalogue.databases.postgresql.connection import SCHEMA, PostgresqlConnection
+from server.catalogue.databases.postgresql.connection import PostgresqlConnection
 from server.catalogue.databases.postgresql.failures import translated
 from server.catalogue.databases.postgresql.head import (
     NOW,
     Head,
     commit,
     commit_at,
-    has_lost,
+    first_lost,
     lock_head,
     read_head,
     record_origin,
@@ -32,14 +32,8 @@ from server.catalogue.databases.postgresql.migrating import check_version
 from server.catalogue.databases.postgresql.pool import Pool
 from server.catalogue.location import DatabaseUrl
 from server.catalogue.transaction import Transaction
-from server.errors import ChangesLost, DatabaseDamaged, StoreError, StoreUnavailable
+from server.errors import ChangesLost, DatabaseDamaged, StoreUnavailable
 from server.programs import SERVER
-
-LOCK_SECONDS = 60
-"""Time that a transaction waits for another one's end."""
-
-IDLE_SECONDS = 30
-"""Time without a statement after which PostgreSQL ends a transaction: a server that hangs must not block the others."""
 
 PLANNED_ONCE = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET jit = off"
 """Settings of the connection that writes. To plan its statements each time would take as long as to run them. All look
@@ -73,6 +67,8 @@ class PostgresqlDatabase:
         try:
             with translated(self.name), self._pool.connection() as connection:
                 head = read_head(connection)
+                if not head.id:
+                    raise self.damaged("the table of its log is empty")
                 self.id, self.sequence = head.id, head.sequence
                 self._compare(connection, head, head.sequence)
         except BaseException:
@@ -195,13 +191,10 @@ class PostgresqlDatabase:
             check_version(connection, self._url)
             committing = "on" if self._durable else "off"
             connection.script(
-                f"SET search_path = {SCHEMA}; SET lock_timeout = '{LOCK_SECONDS}s'; "
-                f"SET idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'; "
                 # A stronger mode, such as remote_apply, stays.
                 f"SELECT set_config('synchronous_commit', '{committing}', false) "
                 f"WHERE current_setting('synchronous_commit') = 'off' OR '{committing}' = 'off'"
             )
-            record_origin(connection)
             if self.id:
                 self._compare(connection, read_head(connection), seen)
         except BaseException:
@@ -213,12 +206,16 @@ class PostgresqlDatabase:
         """Checks that the log has what was seen of it before its end was read, and remembers that."""
         if head.id != self.id:
             self._lost = f"{self.name} has another log than the one that was loaded: restart this server"
-        elif has_lost(connection, head, seen):
+        elif first_lost(connection, head, seen) is not None:
             if query_value(connection, "SELECT pg_is_in_recovery()"):
                 raise StoreUnavailable(f"{self.name} is a replica that has not caught up; try again")
-            self._lost = self._lost_message(seen)
-            with contextlib.suppress(StoreError):  # Others may be able to record it.
-                record_loss(self._url, seen)
+            # A replica may have caught up, and then been promoted, since the end of its log was read.
+            if (first := first_lost(connection, read_head(connection), seen)) is not None:
+                self._lost = self._lost_message(seen)
+                with contextlib.suppress(psycopg.Error):  # Others may be able to record it.
+                    if connection.in_transaction:
+                        connection.script("ROLLBACK")
+                    record_loss(connection, seen, first=first)
         elif head.lost is not None:
             self._lost = self._lost_message(head.lost)
         self._check_lost()
@@ -245,7 +242,12 @@ class PostgresqlDatabase:
                 self._writer.close()
                 self._writer = None
             connection = self._connect()
-            connection.script(PLANNED_ONCE)
+            try:
+                record_origin(connection)
+                connection.script(PLANNED_ONCE)
+            except BaseException:
+                connection.close()
+                raise
             self._writer = connection
         return self._writer
 

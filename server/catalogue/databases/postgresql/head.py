@@ -3,22 +3,23 @@
     primary:   … 98, 99, 100 (acknowledged)       it dies, and a replica that has 98 is promoted
     promoted:  … 98 ── gap 99–1861152000123456 ── 1861152000123457 …
 
-The first connection to another cluster, database, timeline or table than that of the last change records a gap for the
-next change: so sequences never repeat. A server that has seen 100 finds it in the gap, or beyond the end.
+The first connection that writes to another cluster, database, timeline or table than that of the last change records a
+gap for the next change: so sequences never repeat. A server that has seen 100 finds it in the gap, or beyond the end.
 """
 
 from typing import NamedTuple
 
+from psycopg.errors import ReadOnlySqlTransaction
+
 from server.catalogue.databases.connection import Cursor, query_value
 from server.catalogue.databases.postgresql.connection import PostgresqlConnection
 from server.catalogue.databases.postgresql.listener import CHANNEL
-from server.catalogue.sequences import Gap, gap_after, is_in_gap
+from server.catalogue.sequences import Gap, gap_after, gap_around
 
 _ORIGIN = (
-    "SELECT pg_is_in_recovery(), "
-    "(SELECT system_identifier FROM pg_control_system()) || '/' || "
+    "SELECT (SELECT system_identifier FROM pg_control_system()) || '/' || "
     "(SELECT oid FROM pg_database WHERE datname = current_database()) || '/' || "
-    "CASE WHEN pg_is_in_recovery() THEN '' ELSE left(pg_walfile_name(pg_current_wal_lsn()), 8) END"
+    "CASE WHEN NOT pg_is_in_recovery() THEN left(pg_walfile_name(pg_current_wal_lsn()), 8) END"
 )
 
 _TABLE = "'log'::regclass::oid::bigint"
@@ -74,9 +75,13 @@ def commit(connection: PostgresqlConnection, statements: str = "") -> None:
 
 
 def record_origin(connection: PostgresqlConnection) -> None:
-    """Records a gap if the log was last written in another place. A replica that is not promoted has no place yet."""
-    is_replica, origin = connection.execute(_ORIGIN).fetchone() or (True, "")
-    if is_replica or not query_value(connection, f"SELECT {_MOVED} FROM log", (origin,)):  # noqa: S608
+    """Records a gap if the log was last written in another place. Each connection that writes calls it first.
+
+    Raises ReadOnlySqlTransaction on a replica: it has no place before it is promoted, and its connections last longer.
+    """
+    if (origin := query_value(connection, _ORIGIN)) is None:
+        raise ReadOnlySqlTransaction("it is a replica")
+    if not query_value(connection, f"SELECT {_MOVED} FROM log", (origin,)):  # noqa: S608
         return
     head = lock_head(connection)
     connection.execute(  # A new database has no origin: there is no other copy of it.
@@ -87,9 +92,19 @@ def record_origin(connection: PostgresqlConnection) -> None:
     connection.script("COMMIT")
 
 
-def has_lost(connection: PostgresqlConnection, head: Head, seen: int) -> bool:
-    """Returns whether a log that has had the sequence `seen` has lost it."""
-    return head.sequence < seen or (head.sequence > seen and is_in_gap(connection, seen))
+def skip_lost(connection: PostgresqlConnection, head: Head) -> None:
+    """Lets the next change follow a gap that ends beyond all lost changes, also if the log is in the same place."""
+    end = max(head.sequence, head.lost or 0)
+    last = gap_after(end, connection, now_seconds=head.now_seconds).last
+    connection.execute("UPDATE log SET gap_last = greatest(gap_last, ?)", (last,))
+
+
+def first_lost(connection: PostgresqlConnection, head: Head, seen: int) -> int | None:
+    """Returns the first change that a log which has had the sequence `seen` has lost; None if it still has `seen`."""
+    if head.sequence <= seen:
+        return head.sequence + 1 if head.sequence < seen else None
+    gap = gap_around(connection, seen)
+    return None if gap is None else gap.first
 
 
 def _head(rows: Cursor) -> Head:

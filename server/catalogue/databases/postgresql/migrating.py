@@ -19,7 +19,7 @@ from server.catalogue.databases.connection import query_value
 from server.catalogue.databases.postgresql.connection import SCHEMA, PostgresqlConnection
 from server.catalogue.databases.postgresql.failures import translated
 from server.catalogue.location import DatabaseUrl
-from server.errors import StoreUnavailable
+from server.errors import StoreError, StoreUnavailable
 from server.programs import SERVER
 
 FILES = sorted((Path(__file__).parent / "migrations").glob("*.sql"))
@@ -58,7 +58,7 @@ def migrate(url: DatabaseUrl) -> tuple[int, int]:
             while True:
                 try:
                     return _migrate(connection, url)
-                except psycopg.errors.LockNotAvailable:
+                except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
                     connection.script("ROLLBACK")
                 if time.monotonic() >= until:
                     raise StoreUnavailable(
@@ -78,8 +78,9 @@ def _migrate(connection: PostgresqlConnection, url: DatabaseUrl) -> tuple[int, i
     # IF NOT EXISTS would need the right to make schemas even if there is one.
     if query_value(connection, f"SELECT to_regnamespace('{SCHEMA}')::text") is None:
         connection.script(f"CREATE SCHEMA {SCHEMA}")
-    connection.script(f"SET LOCAL search_path = {SCHEMA}")
     if not before:
+        if (encoding := query_value(connection, "SHOW server_encoding")) != "UTF8":
+            raise StoreError(f"{url} has the encoding {encoding}: make a database with the encoding UTF8")
         connection.script(
             "CREATE TABLE migrations (version BIGINT PRIMARY KEY, applied TIMESTAMPTZ NOT NULL DEFAULT now())"
         )

@@ -1,7 +1,7 @@
--- Changes that were acknowledged, and that a server has missed here: at most one row for each origin of the log. As long
--- as one is not accepted, no server uses the log.
+-- Changes that were acknowledged, and that a server has missed here. `first` is the first sequence that the log has lost,
+-- `sequence` the one that was missed. As long as one loss is not accepted, no server uses the log.
 CREATE TABLE lost_changes (
-    origin TEXT NOT NULL PRIMARY KEY,
+    first BIGINT NOT NULL PRIMARY KEY,
     sequence BIGINT NOT NULL,
     found_seconds DOUBLE PRECISION NOT NULL,
     accepted_seconds DOUBLE PRECISION

@@ -1,0 +1,85 @@
+"""Tests of a store in PostgreSQL whose database has other settings, other tables, or another encoding."""
+
+import contextlib
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from server.catalogue.databases.postgresql.migrating import VERSION, migrate
+from server.catalogue.location import DatabaseUrl
+from server.catalogue.store import Store
+from server.errors import DatabaseDamaged, StoreError
+from tests.postgresql import Cluster
+from tests.server.catalogue.stores import put
+
+
+def setting(cluster: Cluster, name: str, value: str) -> DatabaseUrl:
+    """Returns the URL of a database without tables, whose sessions begin with a setting."""
+    url = cluster.new_database(migrated=False)
+    cluster.execute(f"ALTER DATABASE {url.name.rpartition('/')[2]} SET {name} = '{value}'")
+    return url
+
+
+@pytest.mark.parametrize("level", ["repeatable read", "serializable"])
+def test_servers_write_at_the_same_time_at_any_default_isolation(cluster: Cluster, level: str) -> None:
+    url = setting(cluster, "default_transaction_isolation", level)
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(migrate, [url] * 4)) == [(0, VERSION)] + [(VERSION, VERSION)] * 3
+
+    def write(name: str) -> None:
+        with contextlib.closing(Store(url)) as store:
+            for number in range(20):
+                put(store, f"{name} {number}")
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(write, "abc"))
+    with contextlib.closing(Store(url)) as store:
+        assert (len(store), store.sequence) == (60, 60)
+
+
+def test_a_session_of_another_encoding_reads_and_writes_all_texts(cluster: Cluster) -> None:
+    url = setting(cluster, "client_encoding", "latin1")
+    migrate(url)
+    with contextlib.closing(Store(url)) as store:
+        put(store, "é가", title="환율")
+        assert store.get("é가") is not None
+
+
+def test_a_long_statement_is_not_cancelled(cluster: Cluster) -> None:
+    url = setting(cluster, "statement_timeout", "100ms")
+    migrate(url)
+    with contextlib.closing(Store(url)) as store, store.reading() as connection:
+        connection.execute("SELECT pg_sleep(0.3)")
+
+
+def test_an_idle_session_is_not_ended(cluster: Cluster) -> None:
+    if not cluster.execute("SELECT 1 FROM pg_settings WHERE name = 'idle_session_timeout'"):
+        pytest.skip("PostgreSQL has it from version 14 on")
+    url = setting(cluster, "idle_session_timeout", "100ms")
+    migrate(url)
+    with contextlib.closing(Store(url)) as store:
+        assert store.wait_for_change(0.01) == 0
+        time.sleep(0.3)
+        assert store.wait_for_change(0.01) == 0
+
+
+def test_a_database_of_another_encoding_is_refused(cluster: Cluster) -> None:
+    cluster.execute("CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0")
+    with pytest.raises(StoreError, match="has the encoding LATIN1: make a database with the encoding UTF8"):
+        migrate(cluster.url("latin"))
+
+
+def test_the_tables_of_another_program_stay(cluster: Cluster) -> None:
+    url = cluster.new_database(migrated=False)
+    cluster.execute("CREATE SCHEMA chaja", url=url)
+    cluster.execute("CREATE TABLE chaja.documents AS SELECT 1 AS n", url=url)
+    with pytest.raises(StoreError, match=r'has tables of another program .*"documents".*: name another database'):
+        migrate(url)
+    assert cluster.execute("SELECT n FROM chaja.documents", url=url) == [(1,)]
+
+
+def test_a_log_without_an_end_is_damaged(cluster: Cluster, url: DatabaseUrl) -> None:
+    cluster.execute("DELETE FROM chaja.log", url=url)
+    with pytest.raises(DatabaseDamaged, match="the table of its log is empty"):
+        Store(url)
