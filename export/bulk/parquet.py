@@ -46,7 +46,7 @@ def read_row_group(path: Path, group: int, *, first: int) -> Iterator[tuple[int,
                 try:
                     document = msgspec.convert(_without_nulls(row), Document)
                 except msgspec.ValidationError as error:
-                    raise CatalogueError(f"{path}, row {number}: {error}") from None
+                    raise CatalogueError(f"{path}, row {number}: {error}; {_advice(str(error))}") from None
                 if (name := _not_finite(document)) is not None:
                     raise CatalogueError(f"{path}, row {number}: attribute {name} is not a finite number: leave it out")
                 yield number, document
@@ -100,6 +100,13 @@ def _rows(path: Path, number: int, batch: Any) -> list[dict[str, Any]]:
     except (OverflowError, ValueError) as error:  # Dates outside Python's calendar, structs with a field twice.
         raise CatalogueError(f"{place}: a value cannot be read: {first_line(error)}") from None
     return rows
+
+
+def _advice(message: str) -> str:
+    """Returns what to do about msgspec's message."""
+    if "missing" in message:
+        return "fill it, or leave the row out"
+    return "leave it out" if "got `null`" in message else "convert the column to the expected type"
 
 
 def _without_nulls(row: dict[str, Any]) -> dict[str, Any]:
