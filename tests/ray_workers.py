@@ -1,4 +1,4 @@
-"""Finds the workers of a command that runs Ray on this machine, so that a test may kill one."""
+"""Finds the processes of a command that runs Ray on this machine, so that a test may kill one."""
 
 import contextlib
 import os
@@ -29,16 +29,23 @@ def encoders_of(command: int) -> list[int]:
 
 def workers_of(command: int, part: str) -> list[int]:
     """Returns the process ids of Ray's workers below a process with a part in their titles."""
-    return [pid for pid, title in _titles().items() if part in title and command in _ancestors(pid)]
+    return processes_of(command, part, start="ray::")
+
+
+def processes_of(command: int, part: str, *, start: str = "") -> list[int]:
+    """Returns the process ids below a process with a part and a start of their titles."""
+    return [
+        pid
+        for pid, title in _titles().items()
+        if title.startswith(start) and part in title and command in _ancestors(pid)
+    ]
 
 
 def _titles() -> dict[int, str]:
     found = {}
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
-            title = path.read_bytes().decode(errors="replace")
-            if title.startswith("ray::"):
-                found[int(path.parent.name)] = title
+            found[int(path.parent.name)] = path.read_bytes().decode(errors="replace")
     return found
 
 

@@ -70,17 +70,17 @@ def open_cluster(address: Address | None, encoders: int) -> Iterator[int]:
     os.environ |= {name: value for name, value in SURROUNDINGS.items() if name not in os.environ}
     import ray
 
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     with _silence():
         try:
-            with library_errors(f"Ray cannot be used at {address}" if address else "Ray cannot be started"):
+            with (
+                _own_signals(),
+                library_errors(f"Ray cannot be used at {address}" if address else "Ray cannot be started"),
+            ):
                 if address is None:
                     encoders = encoders or usable_cpus()
                     ray.init(address="local", num_cpus=encoders, include_dashboard=False, log_to_driver=False)
                 else:
                     ray.init(address=str(address), log_to_driver=False)
-            for number, handler in handlers.items():  # Ray has replaced them.
-                signal.signal(number, handler)
             yield encoders or max(1, int(ray.cluster_resources().get("CPU", 1)))  # type: ignore[no-untyped-call]
         finally:
             ray.shutdown()
@@ -123,6 +123,19 @@ def encoded_rows(
             )
         )
         yield from rows.iter_batches(batch_size=None, batch_format="pyarrow")
+
+
+@contextlib.contextmanager
+def _own_signals() -> Iterator[None]:
+    """Restores the handlers of signals that Ray replaces when it starts. Meanwhile its own ends this process."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    except SystemExit:
+        raise KeyboardInterrupt from None
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def _remote_arguments() -> dict[str, int]:

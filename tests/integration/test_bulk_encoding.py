@@ -22,8 +22,9 @@ from server.encoding.bundle import Bundle
 from server.encoding.documents import encode_documents
 from tests.conftest import server_flags
 from tests.export.bulk.making import rows, write_jsonl, write_parquet
+from tests.integration.serving import wait_until
 from tests.ports import free_ports
-from tests.ray_workers import kill_encoder
+from tests.ray_workers import kill_encoder, processes_of
 from tests.tiny_bundle import make_bundle
 
 RUN_SECONDS = 200
@@ -197,6 +198,20 @@ def test_a_stop_and_a_killed_worker_change_nothing(
     # Sequences may jump: this test has opened the database during the run.
     found = content_of_store(data, revision_of(default_bundle))
     assert list(found.values()) == expected(documents, default_bundle)
+
+
+@pytest.mark.slow
+def test_a_stop_while_ray_starts_is_one_line(tiny_bundle: Path, tmp_path: Path) -> None:
+    """Ray has then replaced the handler of SIGTERM with one that ends the process without a message."""
+    catalogue = write_jsonl(tmp_path / "c.jsonl", rows(3))
+    with encoding(tiny_bundle, tmp_path / "data", catalogue) as process:
+        wait_until(lambda: processes_of(process.pid, "gcs_server"), seconds=RUN_SECONDS)
+        process.terminate()
+        out, error = process.communicate(timeout=RUN_SECONDS)
+    assert process.returncode == 130, error
+    lines = [line for line in error.splitlines() if not line.startswith("[")]
+    assert lines == ["export: stopped; 0 documents were written; the same command continues with the others"]
+    assert out == ""
 
 
 @contextlib.contextmanager
