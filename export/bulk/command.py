@@ -74,7 +74,7 @@ def main(arguments: Sequence[str]) -> None:
             except (ExportError, StartError) as error:
                 if not writer.written:
                     raise
-                raise ExportError(f"{error}; {writer.written:,} documents are written; {CONTINUES}") from None
+                raise ExportError(f"{error}; before, {writer.written:,} documents were written; {CONTINUES}") from None
     _print_report(options, plan, writer, times)
 
 

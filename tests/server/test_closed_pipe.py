@@ -63,3 +63,27 @@ def test_an_export_to_a_full_disk_is_one_line(files: dict[str, Path]) -> None:
         code, printed = run_into(full.fileno(), COMMANDS["export-catalogue"], files)
     assert code == 1
     assert printed.splitlines() == ["server: error: standard output cannot be written: No space left on device"]
+
+
+WRITER = """
+import os, sys
+from server.closed_pipe import until_closed_pipe
+
+def main():
+    with open(sys.argv[1], "w") as file:
+        os.write(2, b"a message of a library in C")
+        print("a message of the program", file=sys.stderr, flush=True)
+        print("a row")
+        return file.fileno()
+
+sys.exit(until_closed_pipe(main))
+"""
+
+
+@pytest.mark.parametrize("closed", ["0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-"])
+def test_a_file_never_gets_the_descriptor_of_a_closed_stream(closed: str, tmp_path: Path) -> None:
+    command = ["sh", "-c", f'exec "$@" {closed}', "sh", sys.executable, "-c", WRITER, str(tmp_path / "file")]
+    run = subprocess.run(command, capture_output=True, cwd=REPOSITORY, timeout=60, check=False)
+    assert run.returncode > 2, run.stderr
+    assert (tmp_path / "file").read_bytes() == b""
+    assert run.stdout == (b"" if "1" in closed else b"a row\n")
