@@ -241,7 +241,7 @@ class StoreUnavailable(StoreError):
 
 
 class ChangesLost(StoreUnavailable):
-    """The store's database lacks changes that this server has seen. The server does not use it any more."""
+    """The store's database lacks changes that a server has seen. No server uses it before an operator decides."""
 
 
 class DatabaseDamaged(StoreError):

@@ -30,7 +30,8 @@ ADVICE: dict[type[errors.ChajaError], str] = {
     errors.ReadOnly: "Start the server with `--data`, or change the catalogue file.",
     errors.StoreUnavailable: "Repeat the call with the same `request_id`: the change may have been made. If it lasts, "
     "see the log: PostgreSQL is away, or read-only.",
-    errors.ChangesLost: "Repeat the call on another server. See [what to do](store.md#postgresql) with this one.",
+    errors.ChangesLost: "Repeat the call later. The operator brings the changes back, or "
+    "[accepts the loss](store.md#postgresql).",
     errors.StoreFull: "Free disk space, then repeat the write.",
 }
 """By error; `make docs` fails if one of `server.rpc.errors.ROW_OF` is missing."""

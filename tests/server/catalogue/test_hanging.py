@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from server.catalogue.databases.postgresql import connection
+from server.catalogue.databases.postgresql.connection import STREAMED_ROWS
 from server.catalogue.location import DatabaseUrl
 from server.catalogue.store import Store
 from server.errors import StoreUnavailable
@@ -34,6 +35,16 @@ def test_a_writer_that_hangs_blocks_the_others_for_a_bounded_time(
             hanging_write.__exit__(None, None, None)
         assert hanging.get("a") is None
         assert put(hanging, "c") == [2]
+
+
+def test_the_reader_of_one_state_may_take_its_time(url: DatabaseUrl, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "IDLE_SECONDS", 1)
+    with contextlib.closing(Store(url)) as store:
+        put(store, *(f"{number}" for number in range(2 * STREAMED_ROWS)))
+        changes = store.log(0, REVISION)
+        first = next(changes)
+        time.sleep(1.5)  # It encodes what it has read.
+        assert [first.sequence, *(each.sequence for each in changes)] == list(range(1, 2 * STREAMED_ROWS + 1))
 
 
 def test_a_wait_for_the_end_of_the_log_is_bounded(url: DatabaseUrl, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,6 +35,10 @@ from server.catalogue.transaction import Transaction
 from server.errors import ChangesLost, DatabaseDamaged, StoreUnavailable
 from server.programs import SERVER
 
+SNAPSHOT_IDLE_SECONDS = 600
+"""Time without a statement after which PostgreSQL ends a transaction that reads one state. No other server waits for
+it, and its reader may encode many documents between two rows."""
+
 PLANNED_ONCE = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET jit = off"
 """Settings of the connection that writes. To plan its statements each time would take as long as to run them. All look
 rows up by an index, which a plan from the time of empty tables must use, too; so their costs say nothing to JIT."""
@@ -117,7 +121,10 @@ class PostgresqlDatabase:
     def snapshot(self) -> Iterator[PostgresqlConnection]:
         """Yields a connection to read one state with."""
         with self.reading() as connection:
-            connection.script("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            connection.script(
+                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; "
+                f"SET LOCAL idle_in_transaction_session_timeout = '{SNAPSHOT_IDLE_SECONDS}s'"
+            )
             yield connection
             connection.script("COMMIT")
 

@@ -1,5 +1,5 @@
--- Changes that were acknowledged, and that a server has missed here. `first` is the first sequence that the log has lost,
--- `sequence` the one that was missed. As long as one loss is not accepted, no server uses the log.
+-- Changes that were acknowledged, and that a server has missed here. `first` is the first sequence that the log has
+-- lost, `sequence` the one that was missed. As long as one loss is not accepted, no server uses the log.
 CREATE TABLE lost_changes (
     first BIGINT NOT NULL PRIMARY KEY,
     sequence BIGINT NOT NULL,
