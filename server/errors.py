@@ -237,7 +237,7 @@ class StoreError(StartError):
 
 
 class StoreUnavailable(StoreError):
-    """The store's database does not answer, is read-only or has another schema. The same call may succeed later."""
+    """The store's database does not answer, refuses, or has another schema. The same call may succeed later."""
 
 
 class ChangesLost(StoreUnavailable):

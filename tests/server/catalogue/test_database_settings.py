@@ -1,4 +1,4 @@
-"""Tests of a store in PostgreSQL whose database has other settings, other tables, or another encoding."""
+"""Tests of a store in PostgreSQL whose database has other settings, tables, rights, or another encoding."""
 
 import contextlib
 import time
@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from server.catalogue.databases.postgresql.migrating import VERSION, migrate
-from server.catalogue.location import DatabaseUrl
+from server.catalogue.location import DatabaseUrl, parse_location, text_of
 from server.catalogue.store import Store
-from server.errors import DatabaseDamaged, StoreError
+from server.errors import StoreError, StoreUnavailable
 from tests.postgresql import Cluster
 from tests.server.catalogue.stores import put
 
@@ -79,7 +79,27 @@ def test_the_tables_of_another_program_stay(cluster: Cluster) -> None:
     assert cluster.execute("SELECT n FROM chaja.documents", url=url) == [(1,)]
 
 
-def test_a_log_without_an_end_is_damaged(cluster: Cluster, url: DatabaseUrl) -> None:
-    cluster.execute("DELETE FROM chaja.log", url=url)
-    with pytest.raises(DatabaseDamaged, match="the table of its log is empty"):
-        Store(url)
+def test_an_empty_log_is_no_other_log(cluster: Cluster, url: DatabaseUrl) -> None:
+    """`pg_restore` makes all tables before it fills one."""
+    with contextlib.closing(Store(url)) as store:
+        put(store, "a")
+        cluster.execute("CREATE TABLE kept AS SELECT * FROM chaja.log", url=url)
+        cluster.execute("DELETE FROM chaja.log", url=url)
+        for use in (store.refresh, lambda: put(store, "b"), lambda: Store(url)):
+            with pytest.raises(StoreUnavailable, match="has an empty log"):
+                use()
+        cluster.execute("INSERT INTO chaja.log SELECT * FROM kept", url=url)
+        assert put(store, "b") == [2]
+
+
+def test_a_user_whose_rights_are_taken_away_is_told_so(cluster: Cluster, url: DatabaseUrl) -> None:
+    role = f"writer_{url.name.rpartition('/')[2]}"
+    cluster.execute(f"CREATE ROLE {role} LOGIN")
+    cluster.execute(f"GRANT USAGE ON SCHEMA chaja TO {role}", url=url)
+    cluster.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA chaja TO {role}", url=url)
+    with contextlib.closing(Store(parse_location(text_of(url).replace("postgres@", f"{role}@")))) as store:
+        put(store, "a")
+        cluster.execute(f"REVOKE ALL ON chaja.documents FROM {role}", url=url)
+        for use in (lambda: store.get("a"), lambda: put(store, "b")):
+            with pytest.raises(StoreUnavailable, match=r"refuses access .*documents.*: grant it"):
+                use()

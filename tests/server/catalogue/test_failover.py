@@ -160,6 +160,21 @@ def test_a_dump_restored_in_the_same_database_does_not_repeat_sequences(url: Dat
         assert put(restored, "c") == [second + 1]
 
 
+def test_a_loss_that_cannot_be_recorded_yet_is_recorded_later(cluster: Cluster, url: DatabaseUrl, store: Store) -> None:
+    """`pg_restore` makes the keys of tables last."""
+    put(store, "a", "lost")
+    cluster.execute("ALTER TABLE chaja.lost_changes DROP CONSTRAINT lost_changes_pkey", url=url)
+    cluster.execute("UPDATE chaja.log SET sequence = 1", url=url)
+    for use in (store.refresh, lambda: store.wait_for_change(0)):
+        with pytest.raises(ChangesLost):
+            use()
+    cluster.execute("ALTER TABLE chaja.lost_changes ADD PRIMARY KEY (first)", url=url)
+    with pytest.raises(ChangesLost):
+        store.wait_for_change(0)
+    with pytest.raises(ChangesLost, match="has not had change 2"):
+        Store(url)
+
+
 def test_the_log_of_another_store_in_the_same_place_is_not_used(
     cluster: Cluster, url: DatabaseUrl, store: Store
 ) -> None:

@@ -32,7 +32,7 @@ from server.catalogue.databases.postgresql.migrating import check_version
 from server.catalogue.databases.postgresql.pool import Pool
 from server.catalogue.location import DatabaseUrl
 from server.catalogue.transaction import Transaction
-from server.errors import ChangesLost, DatabaseDamaged, StoreUnavailable
+from server.errors import ChangesLost, DatabaseDamaged, StoreError, StoreUnavailable
 from server.programs import SERVER
 
 SNAPSHOT_IDLE_SECONDS = 600
@@ -62,6 +62,7 @@ class PostgresqlDatabase:
         self._url = url
         self._durable = durable
         self._lost = ""
+        self._is_recorded = True  # The loss, in the database.
         self._interrupted = False
         self.id = ""
         self.sequence = 0
@@ -71,8 +72,6 @@ class PostgresqlDatabase:
         try:
             with translated(self.name), self._pool.connection() as connection:
                 head = read_head(connection)
-                if not head.id:
-                    raise self.damaged("the table of its log is empty")
                 self.id, self.sequence = head.id, head.sequence
                 self._compare(connection, head, head.sequence)
         except BaseException:
@@ -171,6 +170,9 @@ class PostgresqlDatabase:
     def wait_for_change(self, seconds: float) -> int:
         """Waits for an announcement of a change, also of this process; see `Database.wait_for_change`."""
         with translated(self.name):
+            if not self._is_recorded:
+                with contextlib.suppress(StoreError, psycopg.Error):
+                    self._connect().close()  # It finds the loss again.
             self._check_lost()
             return self._listener.wait(seconds)
 
@@ -211,6 +213,8 @@ class PostgresqlDatabase:
 
     def _compare(self, connection: PostgresqlConnection, head: Head, seen: int) -> None:
         """Checks that the log has what was seen of it before its end was read, and remembers that."""
+        if not head.id:
+            raise StoreUnavailable(f"{self.name} has an empty log, as while a dump is restored; try again")
         if head.id != self.id:
             self._lost = f"{self.name} has another log than the one that was loaded: restart this server"
         elif first_lost(connection, head, seen) is not None:
@@ -218,11 +222,12 @@ class PostgresqlDatabase:
                 raise StoreUnavailable(f"{self.name} is a replica that has not caught up; try again")
             # A replica may have caught up, and then been promoted, since the end of its log was read.
             if (first := first_lost(connection, read_head(connection), seen)) is not None:
-                self._lost = self._lost_message(seen)
-                with contextlib.suppress(psycopg.Error):  # Others may be able to record it.
+                self._lost, self._is_recorded = self._lost_message(seen), False
+                with contextlib.suppress(psycopg.Error):  # `wait_for_change` tries again.
                     if connection.in_transaction:
                         connection.script("ROLLBACK")
                     record_loss(connection, seen, first=first)
+                    self._is_recorded = True
         elif head.lost is not None:
             self._lost = self._lost_message(head.lost)
         self._check_lost()
