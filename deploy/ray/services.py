@@ -110,7 +110,7 @@ class Services:
             catch_up=written.catch_up,
         )
         self._follower = Follower(store, self._committer)
-        self._reader = Reader(store, self._slot, self._committer.lock, catch_up=self._look)
+        self._reader = Reader(store, self._slot, catch_up=self._look)
         self._writer = Writer(store, self._slot, self._committer, self._encoder)
         audit = AuditLog(on=settings.audit_log)
         calls = Calls(

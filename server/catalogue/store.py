@@ -271,23 +271,25 @@ class Store:
         after_id: str,
         limit: int,
         *,
-        among: Callable[[], NDArray[np.int64]] | None = None,
+        among: NDArray[np.int64] | None = None,
         fields: Fields | None = None,
     ) -> list[Stored]:
         """Returns up to `limit` documents after an id, or some of their fields, ordered by id.
 
         It returns fewer if they exceed READ_BYTES, but none only if there are no more. With `among` it returns only
-        these sequences. `among` is called once. Changes that are made after its call do not affect the page.
+        these versions, also those that have been replaced or deleted in the last `RETIRED_SECONDS`.
         """
         found: list[Stored] = []
         left_bytes = READ_BYTES
-        select = "SELECT sequence FROM documents WHERE retired_seconds IS NULL AND id > ? ORDER BY id"
-        with self.snapshot() as connection, connection.stream(select, (after_id,)) as rows:
-            wanted = None if among is None else among()  # The query has begun: later changes do not affect it.
-            while len(found) < limit and (portion := rows.fetchmany(READ_ROWS if wanted is not None else limit)):
-                sequences = np.array(portion, dtype=np.int64)[:, 0]
-                if wanted is not None:
-                    sequences = sequences[np.isin(sequences, wanted)]
+        query, ids = "SELECT sequence, id FROM documents WHERE retired_seconds IS NULL AND id > ? ", [after_id]
+        if among is not None:  # Apart from the others: an index has the live ones in their order.
+            query += "UNION ALL SELECT sequence, id FROM documents WHERE retired_seconds IS NOT NULL AND id > ? "
+            ids *= 2
+        with self.snapshot() as connection, connection.stream(query + "ORDER BY id", ids) as rows:
+            while len(found) < limit and (portion := rows.fetchmany(READ_ROWS if among is not None else limit)):
+                sequences = np.array([row[0] for row in portion], dtype=np.int64)
+                if among is not None:
+                    sequences = sequences[np.isin(sequences, among)]
                 for sequence in sequences[: limit - len(found)].tolist():
                     row = connection.execute(
                         "SELECT sequence, id, content, checksum FROM documents WHERE sequence = ?", (sequence,)

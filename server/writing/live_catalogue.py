@@ -82,7 +82,7 @@ class LiveCatalogue:
         self._follower = Follower(store, self._committer)
         self.lost = self._follower.lost
         metrics.store.change_lag_seconds.set_function(lambda: self.lag_seconds)
-        self.reader = Reader(store, slot, self._committer.lock, catch_up=self._follower.look)
+        self.reader = Reader(store, slot, catch_up=self._follower.look)
         self.writer = Writer(store, slot, self._committer, self._encoder)
         self.feedback = FeedbackWriter(store, metrics.feedback, keep_days=feedback_days)
         self._demand = Demand(self.feedback.log)

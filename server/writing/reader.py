@@ -1,16 +1,11 @@
 """Reads documents, and reports changes as they are made."""
 
 import asyncio
-import contextlib
-import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
 
 from server.attributes.filter import Filter
 from server.catalogue.changes import Change, Stored
@@ -18,9 +13,8 @@ from server.catalogue.partial import Fields
 from server.catalogue.rules import RuleKind, StoredRule
 from server.catalogue.store import Store
 from server.engine import EngineSlot
-from server.errors import NotFound, NotReady, OutOfRange, SequenceNotSeen
+from server.errors import NotFound, OutOfRange, SequenceNotSeen
 from server.priority import CALL_NICENESS, give_way
-from server.writing.committer import Outdated
 
 PORTION_CHANGES = 64
 PORTION_BYTES = 256 * 1024
@@ -35,23 +29,16 @@ ANNOUNCED_SECONDS = 0.05
 KEPT_SEQUENCES = 10_000
 """Sequences that are remembered as sequences of the store."""
 
-PAGE_ATTEMPTS = 100
-"""Times that a page of documents that match a filter is begun. Other servers may change documents each time."""
-
 T = TypeVar("T")
 
 
 class Reader:
     """Reads documents. Used on the event loop."""
 
-    def __init__(self, store: Store, slot: EngineSlot, lock: threading.Lock, *, catch_up: Callable[[], None]) -> None:
-        """Reads a store and its index, which do not change while `lock` is held.
-
-        `catch_up` brings the index up to date with the store.
-        """
+    def __init__(self, store: Store, slot: EngineSlot, *, catch_up: Callable[[], None]) -> None:
+        """Reads a store and its index; `catch_up` brings the index up to date with the store."""
         self._store = store
         self._slot = slot
-        self._lock = lock
         self._catch_up = catch_up
         self._had: set[int] = set()
         self._looking: asyncio.Task[None] | None = None
@@ -89,26 +76,10 @@ class Reader:
     def _page(self, filter: Filter | None, after_id: str, limit: int, fields: Fields | None) -> Sequence[Stored]:
         if filter is None:
             return self._store.page(after_id, limit, fields=fields)
-        for _ in range(PAGE_ATTEMPTS):
-            self._catch_up()
-            with contextlib.suppress(Outdated):
-                return self._page_among(filter, after_id, limit, fields)
-        raise NotReady("searches lack the latest changes; try again in a moment")
-
-    def _page_among(self, filter: Filter, after_id: str, limit: int, fields: Fields | None) -> Sequence[Stored]:
-        """Returns a page; raises Outdated if another server has changed documents that the page may have."""
-        with contextlib.ExitStack() as unchanged:
-            unchanged.enter_context(self._lock)
-            state = self._slot.engine.index.state
-
-            def among() -> NDArray[np.int64]:
-                self._store.refresh()
-                if state.sequence != self._store.sequence:
-                    raise Outdated
-                unchanged.close()
-                return state.matching(filter)
-
-            return self._store.page(after_id, limit, among=among, fields=fields)
+        self._catch_up()
+        # Others may change documents from here on: the page has the versions that the index had.
+        among = self._slot.engine.index.state.matching(filter)
+        return self._store.page(after_id, limit, among=among, fields=fields)
 
     async def changes(
         self, after_sequence: int, *, fields: Fields | None = None

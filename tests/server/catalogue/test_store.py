@@ -201,3 +201,14 @@ def test_some_fields_of_documents_can_be_read(store: Store) -> None:
     assert store.page("", 10, fields=wanted)[0].document == expected
     assert store.changes(0, 10, fields=wanted)[0].document == expected
     assert store.fetch([1], REVISION, wanted)[1][0] == expected
+
+
+def test_a_page_has_chosen_versions_that_have_been_replaced_or_deleted_since(store: Store) -> None:
+    chosen = put(store, "d", "a", "c", "b", "e")
+    put(store, "c", "f")
+    with store.write() as transaction:
+        transaction.delete("b")
+    among = np.array(sorted(chosen))
+    assert [each.document.id for each in store.page("", 9, among=among)] == ["a", "b", "c", "d", "e"]
+    assert [(each.document.id, each.version) for each in store.page("a", 2, among=among)] == [("b", 4), ("c", 3)]
+    assert store.page("", 9, among=among[:0]) == []

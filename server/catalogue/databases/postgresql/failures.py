@@ -25,7 +25,7 @@ ROWS: dict[str, tuple[type[ChajaError], str]] = {
     "42703": (DatabaseDamaged, ALTERED),  # undefined_column
     "42P10": (DatabaseDamaged, ALTERED),  # no unique index for ON CONFLICT
     "3F000": (DatabaseDamaged, ALTERED),  # no schema
-    "42P07": (StoreError, "{name} has tables of another program ({reason}): name another database in --data"),
+    "42P07": (StoreError, "{name} has tables of another program ({reason}): remove them, or name another database"),
     "42501": (StoreUnavailable, "{name} refuses access ({reason}): grant it to the user in --data"),
 }
 """The error of a code, and its message."""
