@@ -11,7 +11,7 @@ from server.catalogue.location import DatabaseUrl, parse_location, text_of
 from server.catalogue.store import Store
 from server.errors import StoreError, StoreUnavailable
 from tests.postgresql import Cluster
-from tests.server.catalogue.stores import put
+from tests.server.catalogue.stores import execute, put
 
 
 def setting(cluster: Cluster, name: str, value: str) -> DatabaseUrl:
@@ -44,6 +44,14 @@ def test_a_session_of_another_encoding_reads_and_writes_all_texts(cluster: Clust
     with contextlib.closing(Store(url)) as store:
         put(store, "é가", title="환율")
         assert store.get("é가") is not None
+
+
+@pytest.mark.parametrize(("mode", "used"), [("off", "on"), ("local", "on"), ("remote_apply", "remote_apply")])
+def test_a_commit_waits_for_the_disk_and_a_synchronous_replica(cluster: Cluster, mode: str, used: str) -> None:
+    url = setting(cluster, "synchronous_commit", mode)
+    migrate(url)
+    with contextlib.closing(Store(url)) as store:
+        assert execute(store, "SELECT current_setting('synchronous_commit')") == [(used,)]
 
 
 def test_a_long_statement_is_not_cancelled(cluster: Cluster) -> None:

@@ -200,9 +200,9 @@ class PostgresqlDatabase:
             check_version(connection, self._url)
             committing = "on" if self._durable else "off"
             connection.script(
-                # A stronger mode, such as remote_apply, stays.
+                # Only remote_apply is stronger: it stays.
                 f"SELECT set_config('synchronous_commit', '{committing}', false) "
-                f"WHERE current_setting('synchronous_commit') = 'off' OR '{committing}' = 'off'"
+                f"WHERE current_setting('synchronous_commit') <> 'remote_apply' OR '{committing}' = 'off'"
             )
             if self.id:
                 self._compare(connection, read_head(connection), seen)
