@@ -113,9 +113,15 @@ def _has_initials(word: Sequence[str], typed: Sequence[str]) -> bool:
 
 
 def _characters(text: str) -> list[str]:
-    """Returns the folded characters of a text. Folded alone, a jamo stays one: compatibility jamo do not compose."""
-    folded = "".join(own if own in jamo.CONSONANTS else fold(own) for own in LEFT_OUT.sub("", text))
-    return list(folded)
+    """Returns the folded characters of a text. Folded alone, a jamo stays one: compatibility jamo do not compose.
+
+    A consonant that belongs to no syllable becomes one of them, whichever way it is written.
+    """
+    found = []
+    for own in composed(LEFT_OUT.sub("", text)):
+        alone = own if own in jamo.CONSONANTS else jamo.letters(own)
+        found.append(alone if alone in jamo.CONSONANTS else fold(own))
+    return list("".join(found))
 
 
 def _letters(text: str) -> str:

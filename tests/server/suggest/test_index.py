@@ -65,6 +65,7 @@ def parts(found: Suggestion) -> list[str]:
         ("ㅋ드", Kind.INITIALS, "카드"),
         ("zkem qnstlf", Kind.KEYBOARD, "카드 분실"),
         ("ㅋkem", Kind.KEYBOARD, "카드"),
+        ("ㅋe", Kind.KEYBOARD, "카드"),
         ("ze qt", Kind.KEYBOARD, "카드 분실"),
         ("ZKEM", Kind.KEYBOARD, "카드"),
         ("Zkem qnstlf", Kind.KEYBOARD, "카드 분실"),
