@@ -25,6 +25,7 @@ from server.encoding.tokenizer import Tokens
 from server.errors import NotReady
 from server.metrics import Method
 from server.rpc.errors import ROW_OF
+from server.rpc.gate import Metadata
 from server.rpc.local import CallFailed
 from server.rpc.server import METHODS
 from server.sharding.messages import Question
@@ -44,6 +45,9 @@ WAIT_SECONDS = 0.5
 
 VERSION_SECONDS = 1.0
 """Time for which a health check waits for the version of the index."""
+
+MOST_REQUEST_BYTES = 4 * 1024 * 1024
+"""Bound of a request, as gRPC sets it for a server. Ray Serve's proxy takes messages of any size."""
 
 NO_STREAMS = "shards take no streams of requests: call Search, BatchSearch or UpsertDocuments, or another server"
 
@@ -96,12 +100,17 @@ class IngressDeployment:
 
     async def answer(self, path: str, request: Any, grpc_context: Any) -> Serialized:
         """Answers a unary call; sets its status and its trailers in the context."""
+
+        def set_trailers(trailers: Metadata) -> None:
+            grpc_context.set_trailing_metadata(list(trailers))
+
         try:
             services = await self._services()
-            return Serialized(await services.call(path, **self._arguments(request, grpc_context)))
+            arguments = self._arguments(request, grpc_context)
+            return Serialized(await services.call(path, **arguments, on_trailers=set_trailers))
         except CallFailed as error:
             _fail(grpc_context, error.code, str(error))
-            grpc_context.set_trailing_metadata(list(error.trailers))
+            set_trailers(error.trailers)
             return Serialized(b"")
 
     async def stream(self, path: str, request: Any, grpc_context: Any) -> AsyncGenerator[Serialized, None]:
@@ -140,8 +149,13 @@ class IngressDeployment:
             raise CallFailed(grpc.StatusCode.UNAVAILABLE, ROW_OF[NotReady].reason, message) from None
 
     def _arguments(self, request: Any, grpc_context: Any) -> dict[str, Any]:
+        """Returns the arguments of a call; raises CallFailed if the request is too large."""
+        message = request.SerializeToString()
+        if len(message) > MOST_REQUEST_BYTES:
+            reason = f"the request has {len(message)} bytes; at most {MOST_REQUEST_BYTES} are allowed: send less"
+            raise CallFailed(grpc.StatusCode.RESOURCE_EXHAUSTED, "", reason)
         return {
-            "message": request.SerializeToString(),
+            "message": message,
             "metadata": grpc_context.invocation_metadata(),
             "peer": grpc_context.peer(),
             "seconds": self._options.call_seconds,

@@ -127,9 +127,9 @@ class Services:
         self._measuring: asyncio.Task[None] | None = None
         self._maintaining = asyncio.create_task(self._maintain())
 
-    async def call(self, path: str, message: bytes, *, metadata: Metadata, peer: str, seconds: float) -> bytes:
+    async def call(self, path: str, message: bytes, **options: Any) -> bytes:
         """Returns the serialized answer to a serialized message; raises CallFailed. See `LocalCalls.call`."""
-        return await self._calls.call(path, message, metadata=metadata, peer=peer, seconds=seconds)
+        return await self._calls.call(path, message, **options)
 
     @property
     def is_complete(self) -> bool:

@@ -46,14 +46,24 @@ class LocalCalls:
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
 
-    async def call(self, method: str, message: bytes, *, metadata: Metadata, peer: str, seconds: float) -> bytes:
+    async def call(
+        self,
+        method: str,
+        message: bytes,
+        *,
+        metadata: Metadata,
+        peer: str,
+        seconds: float,
+        on_trailers: Callable[[Metadata], object] | None = None,
+    ) -> bytes:
         """Returns the serialized answer of a unary method to a serialized message; raises CallFailed.
 
         `method` is a path such as `/chaja.v1.SearchService/Search`, `peer` names the caller, `seconds` is its deadline.
+        `on_trailers` takes the trailers with which a gRPC server would send the answer.
         """
         details: Any = _Details(method, tuple(metadata))
         handler: Any = self._calls.service(details)
-        context = _Context(message, peer=peer, seconds=seconds)
+        context = _Context(message, peer=peer, seconds=seconds, on_trailers=on_trailers)
         try:
             async with asyncio.timeout(seconds):
                 answer: bytes = await handler.stream_unary(None, context)
@@ -101,7 +111,15 @@ class _Details(NamedTuple):
 class _Context:
     """The part of `grpc.aio.ServicerContext` that `Call` and the methods use."""
 
-    def __init__(self, message: bytes, *, peer: str, seconds: float) -> None:
+    def __init__(
+        self,
+        message: bytes,
+        *,
+        peer: str,
+        seconds: float,
+        on_trailers: Callable[[Metadata], object] | None = None,
+    ) -> None:
+        self._on_trailers = on_trailers
         self._unread = [message]
         self._peer = peer
         self._deadline = time.monotonic() + seconds
@@ -141,7 +159,8 @@ class _Context:
         raise grpc.aio.AbortError
 
     def set_trailing_metadata(self, trailing_metadata: Any) -> None:
-        """Ignores the metadata: the caller gets only the answer."""
+        if self._on_trailers is not None:
+            self._on_trailers(tuple(trailing_metadata))
 
     def add_done_callback(self, callback: Callable[[Any], object]) -> None:
         self._on_done.append(callback)

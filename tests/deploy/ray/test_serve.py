@@ -171,7 +171,12 @@ def test_errors_and_streams_of_the_ingress(channel: grpc.Channel, sharded: Call,
     error, expected = (error_of(call, request) for call in (sharded, single))
     assert (error.code(), error.details()) == (expected.code(), expected.details())
     assert detail_of(error, ErrorInfo()) == detail_of(expected, ErrorInfo())
+    large = SearchRequest(query="x" * 5_000_000)
+    assert [code_of(call, large) for call in (sharded, single)] == [grpc.StatusCode.RESOURCE_EXHAUSTED] * 2
     stub: Any = SearchServiceStub(channel)
+    metadata = (("x-request-id", "basket-7"),)
+    _, call = stub.Search.with_call(SearchRequest(query="카드"), metadata=metadata, timeout=20)
+    assert dict(call.trailing_metadata())["x-request-id"] == "basket-7"
     error = error_of(lambda: list(stub.SearchStream(iter([SearchRequest(query="카드")]), timeout=20)))
     assert error.code() is grpc.StatusCode.UNIMPLEMENTED
     assert "call Search, BatchSearch" in str(error.details())

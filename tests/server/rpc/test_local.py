@@ -116,6 +116,14 @@ async def test_a_call_is_answered_and_counted_like_any_other() -> None:
     assert (table.calls.connections.calls, len(table.calls.running)) == (0, 0)
 
 
+async def test_the_trailers_of_an_answer_have_the_id_of_its_request() -> None:
+    trailers: dict[str, str | bytes] = {}
+    options: dict[str, Any] = {"metadata": [("x-request-id", "basket-7")], "peer": "http:test", "seconds": 5.0}
+    message = SearchRequest(query="hello").SerializeToString()
+    await Table().local.call(SEARCH, message, on_trailers=trailers.update, **options)
+    assert trailers == {"x-request-id": "basket-7"}
+
+
 async def test_errors_have_their_code_and_reason() -> None:
     table = Table()
     failed = await failure(table, "fail")
