@@ -84,8 +84,13 @@ def _serve(options: Options, port: int) -> None:
     from deploy.ray.app import SERVICERS, index, ingress  # noqa: PLC0415
     from deploy.ray.ingress import NAME  # noqa: PLC0415
 
-    ray.init(address="local", num_cpus=math.ceil(options.cpus) + 1, include_dashboard=False)
     try:
+        ray.init(address="local", num_cpus=math.ceil(options.cpus) + 1, include_dashboard=False)
+    except SystemExit:  # Ray's own handler of SIGTERM raises it.
+        raise KeyboardInterrupt from None
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM):  # Ray has set its own handlers.
+            signal.signal(number, signal.default_int_handler)
         serve.start(
             http_options={"host": "127.0.0.1", "port": _usable_port(0)},
             grpc_options=gRPCOptions(port=port, grpc_servicer_functions=SERVICERS),
@@ -97,7 +102,7 @@ def _serve(options: Options, port: int) -> None:
             ]
         )
         stopped = threading.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):  # Ray has set its own handlers.
+        for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stopped.set())
         print(f"the address of Ray is {ray.get_runtime_context().gcs_address}")
         print(f"serving {options.shards} shards on 127.0.0.1:{port}", flush=True)

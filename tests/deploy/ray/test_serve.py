@@ -36,7 +36,7 @@ from tests.deploy.ray.test_services import upsert_of
 from tests.integration.errors import code_of, detail_of, error_of
 from tests.integration.serving import health_of, wait_until
 from tests.postgresql import Cluster
-from tests.ray_workers import workers_of
+from tests.ray_workers import processes_of, workers_of
 
 pytestmark = pytest.mark.slow
 
@@ -257,6 +257,19 @@ def test_an_update_to_an_index_with_another_number_of_shards_fails_no_call(
             ended.set()
         searching.result()
     assert (counts[0], counts[-1]) == (2, 1)
+
+
+@pytest.mark.parametrize("process", ["gcs_server", "ray::ServeController"])
+def test_a_stop_while_ray_starts_ends_in_order(process: str, tiny_bundle: Path, cluster: Cluster) -> None:
+    """Ray's own handler of SIGTERM would end the process with 15, or with 1 and a dump of its stack."""
+    application = Application(tiny_bundle, cluster.new_database())
+    try:
+        wait_until(lambda: processes_of(application.process.pid, process), seconds=START_SECONDS)
+        application.process.terminate()
+        assert application.process.wait(60) == 130
+    finally:
+        application.stop()
+    assert not any("SIGTERM received" in line for line in application.lines)
 
 
 def answers(call: Call, search: SearchRequest) -> Any:
