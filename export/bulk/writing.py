@@ -31,10 +31,11 @@ def opened(location: Location, *, revision: str) -> Iterator[Store]:
     No server may use it if it is in a directory. Servers may use a database of PostgreSQL at the same time.
     """
     with (
+        _translated(),  # The disk may be full from the start.
         locked(location) if isinstance(location, Path) else contextlib.nullcontext(),
         contextlib.closing(Store(location)) as store,
     ):
-        with _translated(), store.write() as transaction:  # It fails at once if the database is read-only.
+        with store.write() as transaction:  # It fails at once if the database is read-only.
             transaction.use_vectors(revision)
         yield store
 

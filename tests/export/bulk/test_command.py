@@ -1,6 +1,7 @@
 """Bad input of `python -m export encode`: one line each, before Ray is started."""
 
 import contextlib
+import resource
 import socket
 import sys
 from pathlib import Path
@@ -52,6 +53,16 @@ def test_a_store_that_cannot_be_written_is_named(tiny_bundle: Path, catalogue: P
     (tmp_path / "data" / DATABASE).write_bytes(b"not a database " * 100)
     assert_one_line(export(*flags, tmp_path / "data"), "is damaged")
     assert_one_line(export(*flags, "mysql://host/name"), "--data: expected a directory, or postgresql://", code=2)
+
+
+def test_a_disk_that_is_full_from_the_start_is_named(tiny_bundle: Path, catalogue: Path, tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8192, before[1]))
+    try:
+        run = export("encode", "--bundle", tiny_bundle, "--catalogue", catalogue, "--data", tmp_path / "data")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert_one_line(run, "is full or fails")
 
 
 def test_a_database_that_cannot_be_written_is_named(tiny_bundle: Path, catalogue: Path, cluster: Cluster) -> None:
