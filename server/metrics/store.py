@@ -31,8 +31,8 @@ class StoreMetrics:
         )
         self.free_bytes = gauge(
             "chaja_data_free_bytes",
-            "Free space of the file system of --data, or of the temporary store without it. NaN if it is unknown, as "
-            "on a disk that does not answer.",
+            "Free space of the file system of --data. Without a directory in --data, also with PostgreSQL, that of the "
+            "server's temporary directory. NaN if it is unknown, as on a disk that does not answer.",
         )
 
 
