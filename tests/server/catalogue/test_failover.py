@@ -25,13 +25,14 @@ def store(url: DatabaseUrl) -> Iterator[Store]:
         yield store
 
 
-def test_a_failover_that_lost_changes_is_detected_and_never_served() -> None:
+@contextlib.contextmanager
+def lost_primary() -> Iterator[tuple[Store, Cluster, DatabaseUrl]]:
+    """Yields a store, the replica that has taken the place of its lost primary without change 3, and their URL."""
     with contextlib.ExitStack() as stack:
         primary = Cluster()
         stack.callback(primary.close)
         url = primary.new_database()
-        store = Store(url)
-        stack.callback(store.close)
+        store = stack.enter_context(contextlib.closing(Store(url)))
         assert put(store, "a", "b") == [1, 2]
         primary.stop()
         replica = Cluster(copy_of=primary, standby=True)
@@ -39,8 +40,13 @@ def test_a_failover_that_lost_changes_is_detected_and_never_served() -> None:
         primary.start()
         assert put(store, "lost") == [3]
         primary.close()
-        replica.promote()
         replica.take_place_of(primary)
+        yield store, replica, url
+
+
+def test_a_failover_that_lost_changes_is_detected_and_never_served() -> None:
+    with lost_primary() as (store, replica, url):
+        replica.promote()
         for use in (store.refresh, lambda: store.get("a"), lambda: put(store, "c"), lambda: len(store)):
             with pytest.raises(ChangesLost, match="has not had change 3, which was acknowledged"):
                 use()
@@ -62,19 +68,7 @@ def test_a_failover_that_lost_changes_is_detected_and_never_served() -> None:
 
 
 def test_a_server_that_was_connected_before_a_failover_does_not_repeat_sequences() -> None:
-    with contextlib.ExitStack() as stack:
-        primary = Cluster()
-        stack.callback(primary.close)
-        url = primary.new_database()
-        store = stack.enter_context(contextlib.closing(Store(url)))
-        assert put(store, "a", "b") == [1, 2]
-        primary.stop()
-        replica = Cluster(copy_of=primary, standby=True)
-        stack.callback(replica.close)
-        primary.start()
-        assert put(store, "lost") == [3]
-        primary.close()
-        replica.take_place_of(primary)
+    with lost_primary() as (store, replica, url), contextlib.ExitStack() as stack:
         late = stack.enter_context(contextlib.closing(Store(url)))
         with pytest.raises(StoreUnavailable, match="is read-only"):
             put(late, "c")
