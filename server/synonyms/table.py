@@ -117,19 +117,18 @@ class SynonymTable:
     ) -> _Longest | None:
         """Returns the longest phrase that begins with a word and has one of the lengths, which descend."""
         text, starts = joint
-        start = starts[first]
-        for length in lengths:
-            key = text[start : start + length]
-            rules = self._phrases.rules.get(key)
-            if rules is None or len(key) < length:
-                continue
+        start, rules_of = starts[first], self._phrases.rules
+        # Lookups in one expression are faster than in the loop: of up to 60 keys, most are no phrases. The end of the
+        # text is the same key for several lengths.
+        for key in dict.fromkeys([key for length in lengths if (key := text[start : start + length]) in rules_of]):
+            length = len(key)
             last = bisect_right(starts, start + length - 1) - 1
             rest = text[start + length : starts[last] + len(words[last])]
             if not _may_follow(key, rest, compound=first == last):
                 continue
             spelling = " ".join((*words[first:last], words[last].removesuffix(rest)))
             if (entries := self._entries.get(key)) is None:
-                entries = self._entries[key] = entries_of(key, rules)
+                entries = self._entries[key] = entries_of(key, rules_of[key])
             fitting = [
                 entry
                 for entry in entries

@@ -223,7 +223,8 @@ def test_expansion_takes_less_than_a_millisecond_at_worst() -> None:
     lengths = table(*("가" * length + "나 -> 다" for length in range(1, MAX_PHRASE_CHARACTERS)))
     for query in ("가" * 60 + " ", "가 가가 " * 8, "가나 " * 64):
         text = (query * 64)[:1000]
-        best = min(_seconds(lengths, text) for _ in range(20))
+        # Other programs may slow the machine down for a while: the best of about a second counts.
+        best = min(_seconds(lengths, text) for _ in range(1000))
         assert best < 1e-3, query
 
 
