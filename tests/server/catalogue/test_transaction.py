@@ -164,4 +164,4 @@ def test_postgresql_is_asked_four_times_whatever_the_number_of_documents(
                 with transaction.together():
                     assert not transaction.holds(document(id))
                     transaction.put(document(id), vectors(), revision=REVISION)
-    assert [statement.split()[0] for statement in asked] == ["BEGIN;", "SELECT", "WITH", "UPDATE"]
+    assert [statement.split()[0] for statement in asked] == ["BEGIN;", "SELECT", "WITH", "EXECUTE"]

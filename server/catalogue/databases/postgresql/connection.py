@@ -68,6 +68,7 @@ class PostgresqlConnection:
         adapters.register_dumper(list, ListBinaryDumper)  # As text, bytes take several times as long.
         adapters.register_loader("text", _TextLoader)
         self._streams = itertools.count()
+        self._prepared: set[str] = set()
         self._polled = select.poll()
         self._polled.register(self._raw.fileno(), select.POLLIN)
         try:
@@ -95,7 +96,7 @@ class PostgresqlConnection:
 
     def execute(self, sql: str, parameters: Sequence[object] = (), /) -> psycopg.Cursor[Any]:
         """Runs a statement."""
-        return self._raw.execute(_converted(sql), parameters, binary=True)
+        return self._checked(self._raw.execute(_converted(sql), parameters, binary=True))
 
     def executemany(self, sql: str, parameters: Iterable[Sequence[object]], /) -> None:
         """Runs a statement once for each of some parameters."""
@@ -123,7 +124,13 @@ class PostgresqlConnection:
         cursor = self._raw.execute(statements.encode())
         while cursor.nextset():
             pass
-        return cursor
+        return self._checked(cursor)
+
+    def prepare(self, name: str, statement: str) -> None:
+        """Lets `script` run a statement with EXECUTE: PostgreSQL parses and plans it once."""
+        if name not in self._prepared:
+            self.script(f"PREPARE {name} AS {statement}")
+            self._prepared.add(name)
 
     def interrupt(self) -> None:
         """Ends the statement that another thread waits for: it raises psycopg.OperationalError."""
@@ -134,6 +141,13 @@ class PostgresqlConnection:
     def close(self) -> None:
         """Closes the connection; an open transaction is rolled back."""
         self._raw.close()
+
+    def _checked(self, cursor: psycopg.Cursor[Any]) -> psycopg.Cursor[Any]:
+        """Notes which prepared statements are left after a ROLLBACK: psycopg may have deleted all of them."""
+        if self._prepared and cursor.statusmessage == "ROLLBACK":
+            left = self._raw.execute("SELECT name FROM pg_prepared_statements", prepare=False)
+            self._prepared.intersection_update(name for (name,) in left)
+        return cursor
 
 
 @functools.lru_cache(maxsize=1024)

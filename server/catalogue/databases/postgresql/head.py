@@ -55,17 +55,17 @@ def read_head(connection: PostgresqlConnection) -> Head:
 
 def lock_head(connection: PostgresqlConnection) -> Head:
     """Begins a transaction, waits for those of all others, and returns the end of the log."""
-    return _head(connection.script(f"BEGIN; {_HEAD} FOR UPDATE"))
+    connection.prepare("lock_head", f"{_HEAD} FOR UPDATE")
+    return _head(connection.script("BEGIN; EXECUTE lock_head"))
 
 
 def commit_at(connection: PostgresqlConnection, sequence: int, head: Head) -> None:
     """Moves the end of the log from `head` to a sequence, commits, and announces it."""
-    moved = (
-        f"UPDATE log SET sequence = {sequence:d}, gap_last = NULL; NOTIFY {CHANNEL}, '{sequence:d}'; "  # noqa: S608
-        if sequence != head.sequence
-        else ""
-    )
-    commit(connection, moved)
+    if sequence == head.sequence:
+        commit(connection)
+    else:
+        connection.prepare("move_head", "UPDATE log SET sequence = $1, gap_last = NULL")
+        commit(connection, f"EXECUTE move_head({sequence:d}); NOTIFY {CHANNEL}, '{sequence:d}'; ")
 
 
 def commit(connection: PostgresqlConnection, statements: str = "") -> None:
