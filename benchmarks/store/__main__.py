@@ -27,6 +27,9 @@ from tests.postgresql import PLACES, Cluster
 
 NAMES = "SQLite", "PostgreSQL"
 
+STORE_RUNS = 3
+"""Runs of the store alone in each repeat: one takes 2 s, and single ones differ by a half."""
+
 MOST_SLOWER = 3.0
 """Bound of the time of a single write in PostgreSQL, against SQLite's."""
 
@@ -69,7 +72,7 @@ def _places(cluster: Cluster) -> Iterator[tuple[Location, Location]]:
 
 def _alone(setting: Setting, cluster: Cluster) -> Iterator[Figure]:
     speeds: tuple[list[Speed], list[Speed]] = ([], [])
-    for _ in range(setting.repeats):
+    for _ in range(STORE_RUNS * setting.repeats):
         with _places(cluster) as places:
             for place, found in zip(places, speeds, strict=True):
                 with contextlib.closing(Store(place)) as store:
