@@ -82,12 +82,15 @@ def check(
 
 def read_again(work: Work) -> Iterator[bytes]:
     """Yields the contents of the documents to encode; raises CatalogueError if the part has changed since its check."""
+    changed = CatalogueError(f"{work.part.path} differs from what was checked: do not change it during the run")
     stretches = _stretches(document for _, document in work.part.read())
     for checked in work.stretches:
         contents = [content_of(document) for document in next(stretches, ())]
         if len(contents) != len(checked.wanted) or digest_of(contents) != checked.digest:
-            raise CatalogueError(f"{work.part.path} differs from what was checked: do not change it during the run")
+            raise changed
         yield from (content for content, is_wanted in zip(contents, checked.wanted, strict=True) if is_wanted)
+    if next(stretches, None) is not None:
+        raise changed
 
 
 def digest_of(contents: Iterable[bytes]) -> bytes:

@@ -57,7 +57,7 @@ Part = LinesPart | RowsPart
 
 def parts_of(path: Path) -> Iterator[Part]:
     """Yields the parts of a file in order; raises CatalogueError."""
-    if path.suffix == PARQUET:
+    if path.suffix.lower() == PARQUET:
         for group, first in row_groups(path):
             yield RowsPart(str(path), group, first)
     else:
@@ -78,7 +78,7 @@ def files_of(places: Iterable[Path]) -> list[Path]:
         inside = sorted(
             path.absolute()
             for path in place.rglob("*")
-            if path.suffix in SUFFIXES
+            if path.suffix.lower() in SUFFIXES
             and path.is_file()
             and not any(name.startswith((".", "_")) for name in path.relative_to(place).parts)
         )

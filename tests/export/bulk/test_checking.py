@@ -81,6 +81,14 @@ def test_a_file_that_changes_after_its_check_is_an_error(kind: str, change: str,
         contents(plan)
 
 
+def test_rows_after_the_last_whole_stretch_of_a_row_group_are_a_change(store: Store, tmp_path: Path) -> None:
+    path = write_parquet(tmp_path / "a.parquet", rows(2 * checking.STRETCH_DOCUMENTS))
+    plan = checked(store, path)
+    write_parquet(path, rows(2 * checking.STRETCH_DOCUMENTS + 1))
+    with pytest.raises(CatalogueError, match=r"a\.parquet differs from what was checked"):
+        contents(plan)
+
+
 def test_an_id_that_occurs_twice_is_an_error(store: Store, tmp_path: Path) -> None:
     first, second = (
         write_jsonl(tmp_path / "a.jsonl", rows(60)),

@@ -43,6 +43,12 @@ def test_parquet_has_the_documents_of_jsonl(tmp_path: Path) -> None:
     assert found[-1] == (f"{path}, row 700", "document 699")
 
 
+def test_the_end_of_a_name_may_be_in_capitals(tmp_path: Path) -> None:
+    paths = [write_jsonl(tmp_path / "A.JSONL", rows(3)), write_parquet(tmp_path / "B.PARQUET", rows(3))]
+    assert files_of([tmp_path]) == paths
+    assert documents_of(paths[0]) == documents_of(paths[1])
+
+
 def test_plain_columns_are_documents(tmp_path: Path) -> None:
     path = write_columns(tmp_path / "c.parquet", id=["a", "b"], title=["가", None], text=[None, "B"])
     assert documents_of(path) == [Document(id="a", title="가"), Document(id="b", text="B")]
