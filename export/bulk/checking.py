@@ -37,12 +37,21 @@ class Work(msgspec.Struct, frozen=True):
     stretches: list[Stretch]
 
 
+class FileState(NamedTuple):
+    """The values that distinguish a file from a later version of it."""
+
+    inode: int
+    size_bytes: int
+    changed_ns: int
+
+
 class Plan(NamedTuple):
-    """The numbers of all documents and of those to encode, and where these are."""
+    """The numbers of all documents and of those to encode, where these are, and the files as they were before."""
 
     documents: int
     wanted: int
     works: list[Work]
+    states: dict[Path, FileState]
 
 
 def check(
@@ -58,6 +67,7 @@ def check(
     A document has to be encoded unless the store has its content and its vectors of the model `revision`. `progress` is
     called with the number of documents so far. Raises CatalogueError, which names the place, or StoreError.
     """
+    states = {path: _state_of(path) for path in files}
     documents = wanted = 0
     works: list[Work] = []
     hashes = array("Q")
@@ -77,12 +87,19 @@ def check(
         others = f" and {len(files) - 1} other files have" if len(files) > 1 else " has"
         raise CatalogueError(f"{files[0]}{others} no documents")
     _check_distinct(files, hashes)
-    return Plan(documents, wanted, works)
+    return Plan(documents, wanted, works, states)
+
+
+def check_unchanged(plan: Plan) -> None:
+    """Raises CatalogueError if a file has changed since its check, also where nothing was read again."""
+    for path, state in plan.states.items():
+        if _state_of(path) != state:
+            raise CatalogueError(_changed(path))
 
 
 def read_again(work: Work) -> Iterator[bytes]:
     """Yields the contents of the documents to encode; raises CatalogueError if the part has changed since its check."""
-    changed = CatalogueError(f"{work.part.path} differs from what was checked: do not change it during the run")
+    changed = CatalogueError(_changed(work.part.path))
     stretches = _stretches(document for _, document in work.part.read())
     for checked in work.stretches:
         contents = [content_of(document) for document in next(stretches, ())]
@@ -91,6 +108,18 @@ def read_again(work: Work) -> Iterator[bytes]:
         yield from (content for content, is_wanted in zip(contents, checked.wanted, strict=True) if is_wanted)
     if next(stretches, None) is not None:
         raise changed
+
+
+def _changed(path: Path | str) -> str:
+    return f"{path} differs from what was checked: do not change it during the run"
+
+
+def _state_of(path: Path) -> FileState:
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise CatalogueError(f"{path} cannot be read: {error.strerror}") from None
+    return FileState(found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 def digest_of(contents: Iterable[bytes]) -> bytes:

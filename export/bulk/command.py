@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from export.bulk import flags
-from export.bulk.checking import Plan, check
+from export.bulk.checking import Plan, check, check_unchanged
 from export.bulk.cluster import check_ray, encoded_rows, open_cluster
 from export.bulk.parts import files_of
 from export.bulk.writing import Writer, opened
@@ -66,15 +66,16 @@ def main(arguments: Sequence[str]) -> None:
     with Progress(last_words=DIED) as progress, opened(options.data, revision=revision) as store:
         plan = _check(options, files, store, revision, progress)
         writer, times = Writer(store, revision, only_vectors=options.only_vectors), Times()
-        if plan.works:
-            try:
+        try:
+            if plan.works:
                 _encode(options, plan, writer, times, progress)
-            except KeyboardInterrupt:
-                raise KeyboardInterrupt(f"{writer.written:,} documents were written; {CONTINUES}") from None
-            except (ExportError, StartError) as error:
-                if not writer.written:
-                    raise
-                raise ExportError(f"{error}; before, {writer.written:,} documents were written; {CONTINUES}") from None
+            check_unchanged(plan)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(f"{writer.written:,} documents were written; {CONTINUES}") from None
+        except (ExportError, StartError) as error:
+            if not writer.written:
+                raise
+            raise ExportError(f"{error}; before, {writer.written:,} documents were written; {CONTINUES}") from None
     _print_report(options, plan, writer, times)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from export.bulk import checking, parts
-from export.bulk.checking import Plan, check, read_again
+from export.bulk.checking import Plan, check, check_unchanged, read_again
 from server.catalogue.document import content_of
 from server.catalogue.store import Store
 from server.encoding.bundle import Bundle
@@ -87,6 +87,29 @@ def test_rows_after_the_last_whole_stretch_of_a_row_group_are_a_change(store: St
     write_parquet(path, rows(2 * checking.STRETCH_DOCUMENTS + 1))
     with pytest.raises(CatalogueError, match=r"a\.parquet differs from what was checked"):
         contents(plan)
+
+
+@pytest.mark.parametrize("change", ["appended", "replaced", "removed"])
+@pytest.mark.parametrize("is_stored", [False, True])
+def test_a_change_that_no_part_shows_is_an_error(
+    change: str, is_stored: bool, store: Store, tmp_path: Path, tiny_bundle: Path
+) -> None:
+    bundle = Bundle(tiny_bundle)
+    path = write_jsonl(tmp_path / "a.jsonl", rows(20))
+    if is_stored:
+        put(store, bundle, path, range(20))
+    plan = checked(store, path, revision=bundle.manifest.revision)
+    assert bool(plan.works) is not is_stored
+    check_unchanged(plan)
+    if change == "appended":
+        write_jsonl(path, rows(21))
+        assert len(contents(plan)) == plan.wanted  # The new line is in no part.
+    elif change == "replaced":
+        write_jsonl(tmp_path / "b.jsonl", rows(20)).replace(path)
+    else:
+        path.unlink()
+    with pytest.raises(CatalogueError, match=r"a\.jsonl (differs from what was checked|cannot be read)"):
+        check_unchanged(plan)
 
 
 def test_an_id_that_occurs_twice_is_an_error(store: Store, tmp_path: Path) -> None:
