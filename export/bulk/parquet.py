@@ -9,6 +9,7 @@ import contextlib
 import math
 import os
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -111,10 +112,19 @@ def _advice(message: str) -> str:
 
 def _without_nulls(row: dict[str, Any]) -> dict[str, Any]:
     return {
-        name: _without_nulls(value) if isinstance(value, dict) else value
+        name: _without_nulls(value) if isinstance(value, dict) else _plain(value)
         for name, value in row.items()
         if value is not None
     }
+
+
+def _plain(value: Any) -> Any:
+    """Returns decimals without a fraction in their type as integers, so that too large ones are refused as in JSONL."""
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    if isinstance(value, Decimal) and value.as_tuple().exponent == 0:
+        return int(value)
+    return value
 
 
 def _not_finite(document: Document) -> str | None:

@@ -1,3 +1,4 @@
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow
@@ -6,7 +7,7 @@ from pyarrow import parquet
 
 from export.bulk import parts
 from export.bulk.parts import files_of, parts_of
-from server.catalogue.catalogue import load_catalogue
+from server.catalogue.catalogue import load_catalogue, problem_of
 from server.catalogue.document import Document
 from server.errors import CatalogueError
 from tests.export.bulk.making import rows, write_jsonl, write_parquet
@@ -47,6 +48,17 @@ def test_the_end_of_a_name_may_be_in_capitals(tmp_path: Path) -> None:
     paths = [write_jsonl(tmp_path / "A.JSONL", rows(3)), write_parquet(tmp_path / "B.PARQUET", rows(3))]
     assert files_of([tmp_path]) == paths
     assert documents_of(paths[0]) == documents_of(paths[1])
+
+
+def test_decimals_are_numbers_as_in_jsonl(tmp_path: Path) -> None:
+    whole = pyarrow.array([Decimal(2**53 + 1)], pyarrow.decimal128(38, 0))
+    many = pyarrow.array([[Decimal(7)]], pyarrow.list_(pyarrow.decimal128(38, 0)))
+    price = pyarrow.array([Decimal("12.50")], pyarrow.decimal128(10, 2))
+    attributes = pyarrow.StructArray.from_arrays([whole, many, price], ["whole", "many", "price"])
+    (found,) = documents_of(write_columns(tmp_path / "c.parquet", id=["a"], title=["A"], attributes=attributes))
+    assert found == Document(id="a", title="A", attributes={"whole": 2**53 + 1, "many": [7], "price": 12.5})
+    assert isinstance(found.attributes["whole"], int)
+    assert "whole" in str(problem_of(found, max_document_characters=100))
 
 
 def test_plain_columns_are_documents(tmp_path: Path) -> None:
