@@ -38,9 +38,8 @@ class Work(msgspec.Struct, frozen=True):
 
 
 class FileState(NamedTuple):
-    """The values that distinguish a file from a later version of it."""
+    """The values that distinguish a file from a later version of it. Some network file systems change inodes."""
 
-    inode: int
     size_bytes: int
     changed_ns: int
 
@@ -119,7 +118,7 @@ def _state_of(path: Path) -> FileState:
         found = path.stat()
     except OSError as error:
         raise CatalogueError(f"{path} cannot be read: {error.strerror}") from None
-    return FileState(found.st_ino, found.st_size, found.st_mtime_ns)
+    return FileState(found.st_size, found.st_mtime_ns)
 
 
 def digest_of(contents: Iterable[bytes]) -> bytes:
